@@ -1,0 +1,147 @@
+//! What a surface may ask of the node, and what it may be told.
+
+use crate::{Health, InstanceId, Registration, ServiceName, State, Version};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+/// Ties an answer to its question. Unique while the question is open.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub u64);
+
+/// What an acknowledgement means.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Ack {
+    /// In memory here and on its way to the others; the disk follows within milliseconds.
+    #[default]
+    Memory,
+    /// On this node's disk.
+    Durable,
+}
+
+/// A request to change something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Register instances, or set them anew. All or none.
+    Register {
+        /// What to register; checked.
+        registrations: Vec<Registration>,
+        /// When to answer.
+        ack: Ack,
+    },
+    /// Remove an instance for good.
+    Deregister {
+        /// Its service.
+        service: ServiceName,
+        /// Its id.
+        id: InstanceId,
+        /// When to answer.
+        ack: Ack,
+    },
+    /// The instance lives: start its lease anew, and take the health it reports.
+    Renew {
+        /// Its service.
+        service: ServiceName,
+        /// Its id.
+        id: InstanceId,
+        /// How it says it is; `None` means well enough to renew: a silent instance passes again, others stay as they are.
+        health: Option<Health>,
+    },
+    /// Set where an instance is in its life.
+    SetState {
+        /// Its service.
+        service: ServiceName,
+        /// Its id.
+        id: InstanceId,
+        /// The new state.
+        state: State,
+        /// When to answer.
+        ack: Ack,
+    },
+    /// Look for a cluster at these addresses.
+    Join {
+        /// Where to ask.
+        seeds: Vec<SocketAddr>,
+    },
+    /// Say goodbye to the cluster; the node answers on, alone, until it is stopped.
+    Leave,
+}
+
+/// What was done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The rows now have this version; `created` counts those that had not been there.
+    Written {
+        /// The version of the change, or of the row as it already was if nothing changed.
+        version: Version,
+        /// How many rows were not there before.
+        created: usize,
+    },
+    /// The lease runs anew for this long; `None` if the instance has no lease.
+    Renewed {
+        /// Time until it runs out if nothing more is heard.
+        lease: Option<Duration>,
+    },
+    /// Begun; the result shows in the member list.
+    Begun,
+}
+
+/// Why nothing was done. Memory and disk are as they were before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// No such instance is known.
+    Unknown {
+        /// The service asked for.
+        service: ServiceName,
+        /// The instance asked for.
+        id: InstanceId,
+    },
+    /// The instance belongs to another node; only its owner writes it.
+    NotOwner {
+        /// The service asked for.
+        service: ServiceName,
+        /// The instance asked for.
+        id: InstanceId,
+        /// The owner's id.
+        owner: crate::NodeId,
+    },
+    /// A record would be larger than every node accepts.
+    TooLarge {
+        /// Its encoded size.
+        bytes: usize,
+    },
+    /// The service has as many instances as it may.
+    ServiceFull {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The disk takes no more; reads go on. The text is the system's.
+    Disk(String),
+    /// The node is on its way out, or too busy to queue the request.
+    Unavailable(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { service, id } => write!(f, "no instance {id} of {service} is registered here"),
+            Self::NotOwner { service, id, owner } => {
+                write!(f, "instance {id} of {service} belongs to node {owner}; ask that node")
+            }
+            Self::TooLarge { bytes } => {
+                write!(f, "the record is {bytes} bytes; at most {}", crate::limits::RECORD_BYTES_MAX)
+            }
+            Self::ServiceFull { service } => write!(
+                f,
+                "{service} already has {} instances, the most a service may have",
+                crate::limits::INSTANCES_PER_SERVICE_MAX
+            ),
+            Self::Disk(problem) => write!(f, "the disk refuses writes ({problem}); reads go on"),
+            Self::Unavailable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}

@@ -1,0 +1,27 @@
+//! Exists so that every crate speaks of the same nouns, parsed once at the edge into types that stay true.
+//!
+//! Depends on nothing: no operating system (`no_std`), no serialisation, no other crate of the workspace. A surface that
+//! needs JSON, DNS or protobuf converts by hand in its own `convert.rs`, so a field here can be renamed freely.
+#![no_std]
+extern crate alloc;
+
+pub mod command;
+pub mod delta;
+pub mod durable;
+pub mod instance;
+pub mod limits;
+pub mod member;
+pub mod name;
+pub mod origin;
+pub mod time;
+
+pub use command::{Ack, Command, Outcome, Refusal, Ticket};
+pub use delta::Delta;
+pub use instance::{Health, Instance, Invalid, Port, Registration, State};
+pub use member::{Member, MemberState};
+pub use name::{InstanceId, NodeName, PortName, ServiceName};
+pub use origin::{Epoch, NodeId, Origin, Seq, Version};
+pub use time::{Instant, Now, WallTime};
+
+#[cfg(test)]
+mod tests;
