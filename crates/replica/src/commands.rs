@@ -1,0 +1,208 @@
+//! What clients ask of this node.
+
+use crate::limits::CHANGE_BYTES_TARGET;
+use crate::rows::{Merged, RowIx};
+use crate::wire::{Change, RowWire};
+use crate::{Replica, catalog};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use prost::Message;
+use whither_model::durable::TableId;
+use whither_model::limits::{INSTANCES_PER_SERVICE_MAX, RECORD_BYTES_MAX};
+use whither_model::{
+    Ack, Command, Health, Instance, InstanceId, Now, Outcome, Refusal, Registration, ServiceName, State, Ticket,
+    Version, WallTime,
+};
+
+const GONE: Refusal = Refusal::Unavailable("this node has left its cluster; restart it to join one again");
+
+/// A row as it is about to be written: its table, its key, and its record or `None` for a tombstone.
+pub(crate) type Write = (TableId, Vec<u8>, Option<Vec<u8>>);
+
+impl Replica {
+    /// Carries out `command`. Its answer, under `ticket`, comes out of [`Replica::poll_ready`].
+    pub fn handle_command(&mut self, now: Now, ticket: Ticket, command: Command) {
+        self.advance(now);
+        let (ack, result) = match command {
+            Command::Register { ack, .. } if self.left => (ack, Err(GONE)),
+            Command::Register { registrations, ack } => (ack, self.register(&registrations)),
+            Command::Deregister { service, id, ack } => (ack, self.deregister(&service, &id)),
+            Command::SetState { service, id, state, ack } => (ack, self.set_state(&service, &id, state)),
+            Command::Renew { service, id, health } => (Ack::Memory, self.renew(&service, &id, health)),
+            Command::Join { seeds } => (Ack::Memory, self.join(seeds)),
+            Command::Leave => (Ack::Memory, self.leave()),
+        };
+        match (ack, result) {
+            (Ack::Durable, Ok(outcome)) => self.ready.durable_replies.0.push((ticket, outcome)),
+            (_, result) => self.ready.replies.push((ticket, result)),
+        }
+    }
+
+    /// This node's own row of an instance, if it lives.
+    fn own(&self, service: &ServiceName, id: &InstanceId) -> Result<(RowIx, Instance), Refusal> {
+        let key = catalog::instance_key(service, id);
+        let found = self.rows.find(self.me.node, catalog::INSTANCES, &key);
+        if let Some(ix) = found
+            && let Some(instance) = catalog::decode_instance(self.rows.row(ix))
+        {
+            return Ok((ix, instance));
+        }
+        Err(self.not_own(service, id, &key))
+    }
+
+    fn not_own(&self, service: &ServiceName, id: &InstanceId, key: &[u8]) -> Refusal {
+        let (service, id) = (service.clone(), id.clone());
+        let owner = self.members.iter().map(|entry| entry.belief.node).find(|node| {
+            let row = self.rows.find(*node, catalog::INSTANCES, key);
+            row.is_some_and(|ix| self.rows.row(ix).value.is_some())
+        });
+        match owner {
+            Some(owner) => Refusal::NotOwner { service, id, owner },
+            None => Refusal::Unknown { service, id },
+        }
+    }
+
+    fn register(&mut self, registrations: &[Registration]) -> Result<Outcome, Refusal> {
+        let mut writes: Vec<Write> = Vec::with_capacity(registrations.len());
+        let mut created = 0;
+        let mut fresh: alloc::collections::BTreeMap<&ServiceName, usize> = alloc::collections::BTreeMap::new();
+        let mut unchanged = Version { epoch: self.me.epoch, seq: self.head };
+        let mut renewed = Vec::new();
+        for registration in registrations {
+            let key = catalog::instance_key(&registration.service, &registration.id);
+            let ix = self.rows.find(self.me.node, catalog::INSTANCES, &key);
+            let present = ix.and_then(|ix| Some((ix, catalog::decode_instance(self.rows.row(ix))?)));
+            if let Some((ix, present)) = &present
+                && present.registration == *registration
+            {
+                unchanged = present.version;
+                renewed.push(*ix);
+                continue;
+            }
+            if present.is_none() {
+                created += 1;
+                let more = fresh.entry(&registration.service).or_default();
+                *more += 1;
+                if self.owned.get(&registration.service).copied().unwrap_or(0) + *more > INSTANCES_PER_SERVICE_MAX {
+                    return Err(Refusal::ServiceFull { service: registration.service.clone() });
+                }
+            }
+            let claimed_at = present.map_or(self.now.wall, |(_, present)| present.claimed_at);
+            let record = catalog::encode_instance(registration, claimed_at, self.now.wall);
+            if record.len() > RECORD_BYTES_MAX {
+                return Err(Refusal::TooLarge { bytes: record.len() });
+            }
+            writes.push((catalog::INSTANCES, key, Some(record)));
+        }
+        for ix in renewed {
+            self.renew_lease(ix);
+        }
+        let version = if writes.is_empty() { unchanged } else { self.write(writes) };
+        Ok(Outcome::Written { version, created })
+    }
+
+    fn deregister(&mut self, service: &ServiceName, id: &InstanceId) -> Result<Outcome, Refusal> {
+        self.own(service, id)?;
+        let version = self.write(alloc::vec![(catalog::INSTANCES, catalog::instance_key(service, id), None)]);
+        Ok(Outcome::Written { version, created: 0 })
+    }
+
+    fn set_state(&mut self, service: &ServiceName, id: &InstanceId, state: State) -> Result<Outcome, Refusal> {
+        let (_, mut instance) = self.own(service, id)?;
+        if instance.registration.state == state {
+            return Ok(Outcome::Written { version: instance.version, created: 0 });
+        }
+        instance.registration.state = state;
+        let version = self.write_instance(&instance.registration, instance.claimed_at);
+        Ok(Outcome::Written { version, created: 0 })
+    }
+
+    fn renew(&mut self, service: &ServiceName, id: &InstanceId, health: Option<Health>) -> Result<Outcome, Refusal> {
+        let key = catalog::instance_key(service, id);
+        let found = self.rows.find(self.me.node, catalog::INSTANCES, &key);
+        let Some(ix) = found.filter(|ix| self.rows.row(*ix).value.is_some()) else {
+            return Err(self.not_own(service, id, &key));
+        };
+        self.counters.renewals += 1;
+        let lease = self.renew_lease(ix);
+        // The common case decodes nothing: a running lease whose health nobody wants to change.
+        if health.is_some() || self.leases.is_silent(ix) {
+            let Some(mut instance) = catalog::decode_instance(self.rows.row(ix)) else {
+                return Err(self.not_own(service, id, &key));
+            };
+            let now = match (health, instance.registration.health) {
+                (Some(reported), _) => reported,
+                (None, Health::Silent) => Health::Passing,
+                (None, present) => present,
+            };
+            if instance.registration.health != now {
+                instance.registration.health = now;
+                self.write_instance(&instance.registration, instance.claimed_at);
+            }
+        }
+        Ok(Outcome::Renewed { lease })
+    }
+
+    fn join(&mut self, seeds: Vec<SocketAddr>) -> Result<Outcome, Refusal> {
+        if self.left {
+            return Err(GONE);
+        }
+        self.join_seeds(seeds);
+        Ok(Outcome::Begun)
+    }
+
+    fn leave(&mut self) -> Result<Outcome, Refusal> {
+        let own: Vec<Write> = self
+            .rows
+            .iter()
+            .filter(|(_, row)| {
+                row.key.node == self.me.node && row.key.table == catalog::INSTANCES && row.value.is_some()
+            })
+            .map(|(_, row)| (catalog::INSTANCES, row.key.key.to_vec(), None))
+            .collect();
+        if !own.is_empty() {
+            self.write(own);
+        }
+        self.say_goodbye();
+        Ok(Outcome::Begun)
+    }
+
+    pub(crate) fn write_instance(&mut self, registration: &Registration, claimed_at: WallTime) -> Version {
+        let key = catalog::instance_key(&registration.service, &registration.id);
+        let record = catalog::encode_instance(registration, claimed_at, self.now.wall);
+        self.write(alloc::vec![(catalog::INSTANCES, key, Some(record))])
+    }
+
+    /// Writes own rows as one change, or as several if they are many, and has them spread. Returns the last version.
+    pub(crate) fn write(&mut self, writes: Vec<Write>) -> Version {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        for (table, key, value) in writes {
+            bytes += key.len() + value.as_ref().map_or(0, Vec::len) + 16;
+            rows.push(RowWire { seq: 0, table: table.0, key: key.into(), value: value.map(Bytes::from) });
+            if bytes > CHANGE_BYTES_TARGET {
+                self.commit(core::mem::take(&mut rows));
+                bytes = 0;
+            }
+        }
+        if !rows.is_empty() {
+            self.commit(rows);
+        }
+        Version { epoch: self.me.epoch, seq: self.head }
+    }
+
+    fn commit(&mut self, rows: Vec<RowWire>) {
+        self.head = self.head.next();
+        let version = Version { epoch: self.me.epoch, seq: self.head };
+        for row in &rows {
+            let merged = self.rows.merge(self.me.node, TableId(row.table), &row.key, version, row.value.as_deref());
+            if let Merged::Won { row, replaced } = merged {
+                self.row_changed(row, replaced);
+            }
+        }
+        self.rows.see(self.me, self.head, self.head);
+        let change = Change { node: self.me.node.get(), epoch: self.me.epoch.0, seq: self.head.0, rows };
+        self.outbox.push_own(change.encode_to_vec().into());
+    }
+}

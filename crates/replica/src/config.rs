@@ -1,0 +1,73 @@
+//! What a node is told at boot.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+use whither_model::NodeName;
+
+/// Everything that does not change while the node runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What people call it.
+    pub name: NodeName,
+    /// Where peers reach it. An unspecified IP means: where its packets come from.
+    pub advertise: SocketAddr,
+    /// Its failure domain; may be empty.
+    pub zone: Box<str>,
+    /// Its region; may be empty.
+    pub region: Box<str>,
+    /// Its software version, for people.
+    pub software: Box<str>,
+    /// Where to look for the cluster.
+    pub seeds: Vec<SocketAddr>,
+    /// Seeds everything random. Two runs with equal seeds and equal events are equal.
+    pub seed: u64,
+    /// The protocol's clockwork.
+    pub timing: Timing,
+}
+
+/// The protocol's clockwork. The defaults suit a data centre.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// One member is probed in each interval (SWIM's protocol period).
+    pub probe_interval: Duration,
+    /// How long a direct probe may take before others are asked to try.
+    pub probe_timeout: Duration,
+    /// How long a probe may take altogether.
+    pub probe_deadline: Duration,
+    /// How many others are asked to try (SWIM's k).
+    pub indirect_probes: usize,
+    /// A suspect has this many probe intervals, times the decimal logarithm of the cluster's size, to object.
+    pub suspicion_multiplier: u32,
+    /// How long instances count as they were after their node said goodbye.
+    pub leave_grace: Duration,
+    /// How often state is compared with a random member.
+    pub sync_interval: Duration,
+    /// How long a gap may be mere reordering before it is asked for.
+    pub gap_grace: Duration,
+    /// How often seeds are asked while nobody is known to be alive, and long-absent members while somebody is.
+    pub dial_interval: Duration,
+    /// How often the full member list is exchanged with a random member.
+    pub push_pull_interval: Duration,
+    /// How often it is written down up to when each member is known.
+    pub remember_interval: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            probe_interval: Duration::from_millis(500),
+            probe_timeout: Duration::from_millis(150),
+            probe_deadline: Duration::from_millis(400),
+            indirect_probes: 3,
+            suspicion_multiplier: 3,
+            leave_grace: Duration::from_secs(60),
+            sync_interval: Duration::from_secs(1),
+            gap_grace: Duration::from_millis(15),
+            dial_interval: Duration::from_secs(1),
+            push_pull_interval: Duration::from_secs(30),
+            remember_interval: Duration::from_secs(5),
+        }
+    }
+}

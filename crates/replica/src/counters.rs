@@ -1,0 +1,78 @@
+//! What the core has counted since boot.
+
+/// Plain sums; each says what was done or dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Packets taken in.
+    pub packets_received: u64,
+    /// Packets refused as malformed.
+    pub packets_malformed: u64,
+    /// Datagrams handed out, one per receiver.
+    pub datagrams_sent: u64,
+    /// Stream messages handed out, one per receiver.
+    pub messages_sent: u64,
+    /// Bytes handed out, before sealing.
+    pub bytes_sent: u64,
+    /// Changes that were new.
+    pub changes_new: u64,
+    /// Changes that had been seen before.
+    pub changes_doubled: u64,
+    /// Changes dropped because they could not be read or had no valid author.
+    pub changes_refused: u64,
+    /// Rows merged from repairs.
+    pub rows_repaired: u64,
+    /// Rows kept but not applied because they cannot be read.
+    pub rows_unreadable: u64,
+    /// Gaps that had to be asked for.
+    pub gaps_asked: u64,
+    /// Comparisons that found no difference.
+    pub syncs_equal: u64,
+    /// Comparisons that found one.
+    pub syncs_different: u64,
+    /// Probes begun.
+    pub probes: u64,
+    /// Probes that nobody answered.
+    pub probes_failed: u64,
+    /// Accusations of this node that it refuted.
+    pub refutations: u64,
+    /// Members declared down here.
+    pub declared_down: u64,
+    /// Times this node found that it had stood still, and accused nobody for it.
+    pub stalls: u64,
+    /// Leases renewed.
+    pub renewals: u64,
+    /// Leases that ran out.
+    pub leases_expired: u64,
+    /// Statements not remembered because there are too many members.
+    pub statements_dropped: u64,
+}
+
+impl Counters {
+    /// Name, meaning and value of each, for metrics.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, &'static str, u64); 21] {
+        [
+            ("packets_received_total", "Packets from peers taken in.", self.packets_received),
+            ("packets_malformed_total", "Packets from peers refused as malformed.", self.packets_malformed),
+            ("datagrams_sent_total", "Datagrams to peers, one per receiver.", self.datagrams_sent),
+            ("messages_sent_total", "Stream messages to peers, one per receiver.", self.messages_sent),
+            ("peer_bytes_sent_total", "Bytes to peers, before sealing.", self.bytes_sent),
+            ("changes_new_total", "Changes of peers that were new here.", self.changes_new),
+            ("changes_doubled_total", "Changes of peers that had been seen before.", self.changes_doubled),
+            ("changes_refused_total", "Changes of peers that could not be read.", self.changes_refused),
+            ("rows_repaired_total", "Rows that came by anti-entropy.", self.rows_repaired),
+            ("rows_unreadable_total", "Rows kept and passed on but not understood.", self.rows_unreadable),
+            ("gaps_asked_total", "Gaps in a peer's changes that had to be asked for.", self.gaps_asked),
+            ("syncs_equal_total", "Comparisons with a peer that found no difference.", self.syncs_equal),
+            ("syncs_different_total", "Comparisons with a peer that found a difference.", self.syncs_different),
+            ("probes_total", "Probes of members begun.", self.probes),
+            ("probes_failed_total", "Probes of members that nobody answered.", self.probes_failed),
+            ("refutations_total", "Accusations of this node that it refuted.", self.refutations),
+            ("declared_down_total", "Members that this node declared down.", self.declared_down),
+            ("stalls_total", "Times this node found that it had stood still.", self.stalls),
+            ("renewals_total", "Leases renewed.", self.renewals),
+            ("leases_expired_total", "Leases that ran out.", self.leases_expired),
+            ("statements_dropped_total", "Statements about members that found no room.", self.statements_dropped),
+        ]
+    }
+}

@@ -1,0 +1,114 @@
+//! Proof of how current this node is with each other one, without synchronised clocks.
+//!
+//! When a pong arrives, its sender's clock reading lies between the moment the ping left and now; that bounds how far the
+//! two clocks are apart. From then on any packet of that sender, stamped with its clock, is known to have left *no earlier*
+//! than some point of our own clock. If we have seen everything up to the head it carries, then all that its sender had said
+//! up to that point is known here. Ages are therefore never below the truth (design, promise P2).
+
+use crate::Replica;
+use crate::limits::CLOCK_DRIFT_PPM;
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+use whither_model::{Epoch, Instant, NodeId, Seq};
+
+/// What is known of other nodes' clocks and heads.
+#[derive(Debug, Default)]
+pub(crate) struct Clocks {
+    nodes: BTreeMap<NodeId, PeerClock>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PeerClock {
+    /// Up to when everything the node said is known.
+    known_until: Instant,
+    /// The boot whose clock `lead` is about.
+    epoch: Epoch,
+    /// At most how far its clock is ahead of ours, in microseconds, as of `measured`.
+    lead: Option<(i64, Instant)>,
+}
+
+impl Clocks {
+    pub(crate) fn known_until(&self, node: NodeId) -> Instant {
+        self.nodes.get(&node).map_or(Instant::DISTANT_PAST, |clock| clock.known_until)
+    }
+
+    fn entry(&mut self, node: NodeId, epoch: Epoch) -> &mut PeerClock {
+        let fresh = PeerClock { known_until: Instant::DISTANT_PAST, epoch, lead: None };
+        let clock = self.nodes.entry(node).or_insert(fresh);
+        if clock.epoch < epoch {
+            clock.epoch = epoch;
+            clock.lead = None;
+        }
+        clock
+    }
+
+    /// Everything that `node` said up to `at` is known. Returns whether that is news.
+    pub(crate) fn raise(&mut self, node: NodeId, at: Instant) -> bool {
+        let clock = self.entry(node, Epoch(0));
+        let news = at > clock.known_until;
+        clock.known_until = clock.known_until.max(at);
+        news
+    }
+
+    /// A pong says that `node`'s clock read `theirs` at some point not before `asked`.
+    pub(crate) fn measure(&mut self, node: NodeId, epoch: Epoch, asked: Instant, theirs: u64, now: Instant) {
+        let lead = difference(theirs, asked.as_micros());
+        let clock = self.entry(node, epoch);
+        if clock.epoch == epoch && clock.lead.is_none_or(|known| lead < drifted(known, now)) {
+            clock.lead = Some((lead, now));
+        }
+    }
+
+    /// The earliest point of our clock at which `node`'s clock can have read `theirs`.
+    pub(crate) fn earliest(&self, node: NodeId, epoch: Epoch, theirs: u64, now: Instant) -> Option<Instant> {
+        let clock = self.nodes.get(&node).filter(|clock| clock.epoch == epoch)?;
+        let lead = drifted(clock.lead?, now);
+        let ours = i128::from(theirs) - i128::from(lead);
+        Some(Instant::from_micros(u64::try_from(ours).unwrap_or(0)).min(now))
+    }
+}
+
+fn difference(a: u64, b: u64) -> i64 {
+    i64::try_from(i128::from(a) - i128::from(b)).unwrap_or(i64::MAX)
+}
+
+/// A bound measured a while ago, widened by what the clocks may have drifted since.
+fn drifted((lead, measured): (i64, Instant), now: Instant) -> i64 {
+    let micros = u64::try_from(now.since(measured).as_micros()).unwrap_or(u64::MAX);
+    let drift = micros / 1_000_000 * CLOCK_DRIFT_PPM + CLOCK_DRIFT_PPM;
+    lead.saturating_add(i64::try_from(drift).unwrap_or(i64::MAX))
+}
+
+impl Replica {
+    /// Takes in a head: `node` in `epoch` had said `head` changes, and had seen `past` of its own earlier boots, at a point
+    /// not before `left_at` of our clock.
+    pub(crate) fn hear_head(&mut self, node: NodeId, epoch: Epoch, head: Seq, past: u64, left_at: Option<Instant>) {
+        let origin = whither_model::Origin { node, epoch };
+        let watermark = self.rows.seen(origin).map_or(0, crate::rows::Ranges::watermark);
+        if watermark < head.0 {
+            self.notice_gap(node, epoch, head);
+            return;
+        }
+        let Some(left_at) = left_at else { return };
+        if self.rows.past_digest(node, epoch) == past && self.clocks.raise(node, left_at) {
+            self.known_dirty.insert(node);
+        }
+    }
+
+    /// A peer that knows exactly what we know, and of the same members, was at most `age` behind each of them.
+    pub(crate) fn adopt_age(&mut self, left_at: Instant, age: Duration) {
+        let as_of = left_at - age;
+        let present: alloc::vec::Vec<NodeId> = self.members.present().map(|belief| belief.node).collect();
+        for node in present {
+            if self.clocks.raise(node, as_of) {
+                self.known_dirty.insert(node);
+            }
+        }
+    }
+
+    /// The oldest age of what is known of any present member.
+    pub(crate) fn oldest_age(&self) -> Duration {
+        let oldest = self.members.present().map(|belief| self.clocks.known_until(belief.node)).min();
+        oldest.map_or(Duration::ZERO, |known| self.now.mono.since(known))
+    }
+}

@@ -1,0 +1,262 @@
+//! Exists so that the protocol is a value: events go in with their time, effects come out when asked.
+//!
+//! Nothing here can wait, so nothing can deadlock; nothing reads a clock, so a cluster of thousands runs in one thread from
+//! a seed. The build proves it: the crate is `no_std`, and its maps either have an order or cannot be iterated.
+//!
+//! Feed a [`Replica`] with [`handle_command`](Replica::handle_command), [`handle_packet`](Replica::handle_packet) and
+//! [`handle_timeout`](Replica::handle_timeout); after each, drain [`poll_ready`](Replica::poll_ready) and sleep until
+//! [`poll_timeout`](Replica::poll_timeout).
+#![no_std]
+extern crate alloc;
+
+mod apply;
+pub mod catalog;
+mod commands;
+mod config;
+mod counters;
+mod freshness;
+mod leases;
+pub mod limits;
+mod membership;
+mod packets;
+mod probing;
+pub mod random;
+mod ready;
+mod repair;
+mod rows;
+mod spreading;
+mod timers;
+mod wire;
+
+pub use config::{Config, Timing};
+pub use counters::Counters;
+pub use ready::{DurableReplies, Ready, Route, Transmit};
+pub use rows::{Ranges, RowIx, Rows};
+pub use wire::Malformed;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use catalog::NodeProfile;
+use freshness::Clocks;
+use leases::Leases;
+use membership::Members;
+use probing::Probing;
+use random::Random;
+use repair::Repair;
+use spreading::Outbox;
+use timers::{Timer, Timers};
+use whither_model::durable::Snapshot;
+use whither_model::{Delta, Epoch, Instant, MemberState, NodeId, Now, Origin, Seq, ServiceName};
+use wire::Belief;
+
+/// One node's protocol: membership, catalog, gossip and sync.
+///
+/// Invariant: `me` is written by this value alone. Whatever a peer says about `me` beyond what this boot has said is either
+/// this node's own past, or an impostor.
+#[derive(Debug)]
+pub struct Replica {
+    config: Config,
+    me: Origin,
+    incarnation: u64,
+    left: bool,
+    /// The last seq this boot has used.
+    head: Seq,
+    now: Now,
+    random: Random,
+    timers: Timers,
+    members: Members,
+    clocks: Clocks,
+    rows: Rows,
+    leases: Leases,
+    /// How many instances of each service this node owns.
+    owned: BTreeMap<ServiceName, usize>,
+    outbox: Outbox,
+    repair: Repair,
+    probing: Probing,
+    known_dirty: BTreeSet<NodeId>,
+    ready: Ready,
+    counters: Counters,
+}
+
+impl Replica {
+    /// A node that has just booted with what its disk remembered. Its deltas, the last good state, are ready at once.
+    #[must_use]
+    pub fn new(config: Config, snapshot: Snapshot, now: Now) -> Self {
+        let me = Origin { node: snapshot.node, epoch: snapshot.epoch };
+        let mut rows = Rows::default();
+        snapshot.rows.into_iter().for_each(|row| rows.load_row(row));
+        snapshot.seen.iter().for_each(|seen| rows.load_seen(seen));
+        let random = Random::new(config.seed ^ random::mix(me.node.get() ^ random::mix(me.epoch.0)));
+        let mut replica = Self {
+            me,
+            incarnation: 1,
+            left: false,
+            head: Seq(0),
+            now,
+            random,
+            timers: Timers::default(),
+            members: Members::new(me.node),
+            clocks: Clocks::default(),
+            rows,
+            leases: Leases::default(),
+            owned: BTreeMap::new(),
+            outbox: Outbox::default(),
+            repair: Repair::default(),
+            probing: Probing::default(),
+            known_dirty: BTreeSet::new(),
+            ready: Ready::default(),
+            counters: Counters::default(),
+            config,
+        };
+        replica.show_self();
+        replica.remember_members(&snapshot.members);
+        replica.show_loaded_rows();
+        replica.introduce();
+        replica.start_timers();
+        replica
+    }
+
+    fn show_loaded_rows(&mut self) {
+        let rows: alloc::vec::Vec<RowIx> = self.rows.iter().map(|(ix, _)| ix).collect();
+        rows.into_iter().for_each(|ix| self.row_changed(ix, false));
+    }
+
+    /// Writes this boot's node row, so that every boot has a first change and earlier boots can be told from it.
+    fn introduce(&mut self) {
+        let profile = NodeProfile {
+            name: self.config.name.clone(),
+            zone: self.config.zone.clone(),
+            region: self.config.region.clone(),
+            software: self.config.software.clone(),
+        };
+        let record = profile.encode();
+        self.write(alloc::vec![(catalog::NODES, alloc::vec::Vec::new(), Some(record))]);
+    }
+
+    fn start_timers(&mut self) {
+        let timing = self.config.timing.clone();
+        let mut phase = |interval: core::time::Duration| {
+            let micros = usize::try_from(interval.as_micros()).unwrap_or(usize::MAX);
+            core::time::Duration::from_micros(self.random.below(micros.max(1)) as u64)
+        };
+        // Random phases keep nodes that were started together from acting together.
+        let starts = [
+            (Timer::ProbeNext, phase(timing.probe_interval)),
+            (Timer::Sync, phase(timing.sync_interval)),
+            (Timer::PushPull, phase(timing.push_pull_interval)),
+            (Timer::Dial, core::time::Duration::ZERO),
+            (Timer::Remember, timing.remember_interval),
+        ];
+        starts.into_iter().for_each(|(timer, after)| self.timers.set(timer, self.now.mono + after));
+    }
+
+    /// Who this node is, in this boot.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.me
+    }
+
+    /// All rows, for checkers and snapshots.
+    #[must_use]
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// What has been counted since boot.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What membership believes of each other node it knows.
+    pub fn members(&self) -> impl Iterator<Item = (NodeId, Epoch, MemberState)> {
+        self.members.iter().map(|entry| (entry.belief.node, entry.belief.epoch, entry.belief.state))
+    }
+
+    /// Up to when everything that `node` had said is known here.
+    #[must_use]
+    pub fn known_until(&self, node: NodeId) -> Instant {
+        if node == self.me.node { self.now.mono } else { self.clocks.known_until(node) }
+    }
+
+    /// When [`Replica::handle_timeout`] wants to be called, at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Instant {
+        self.timers.next()
+    }
+
+    /// Everything that has to be done after the last event, or `None` if that is nothing.
+    pub fn poll_ready(&mut self) -> Option<Ready> {
+        self.flush_outbox();
+        for node in core::mem::take(&mut self.known_dirty) {
+            self.ready.deltas.push(Delta::Current { node, as_of: self.clocks.known_until(node) });
+        }
+        let (rows, seen) = self.rows.take_dirty();
+        self.ready.journal.rows = rows;
+        self.ready.journal.seen = seen;
+        let ready = core::mem::take(&mut self.ready);
+        (!ready.is_empty()).then_some(ready)
+    }
+
+    /// The time has come that [`Replica::poll_timeout`] named.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.advance(now);
+        let late = now.mono.since(self.timers.next());
+        if late > limits::STALL {
+            self.stood_still(late);
+        }
+        while let Some(timer) = self.timers.pop_due(now.mono) {
+            match timer {
+                Timer::ProbeNext => self.probe_next(),
+                Timer::ProbeIndirect => self.probe_indirectly(),
+                Timer::ProbeEnd => self.probe_failed(),
+                Timer::Suspicion(node) => self.suspicion_over(node),
+                Timer::VouchEnd(node) => self.vouching_over(node),
+                Timer::Dial => self.dial(),
+                Timer::PushPull => self.push_pull(),
+                Timer::Sync => self.compare_with_somebody(),
+                Timer::Gap(node) => self.gap_due(node),
+                Timer::Lease(row) => self.lease_due(row),
+                Timer::Remember => self.remember_freshness(),
+            }
+        }
+    }
+
+    /// The node is about to stop, for a restart: its peers hear a goodbye, its instances stay.
+    pub fn handle_shutdown(&mut self, now: Now) {
+        self.advance(now);
+        self.say_goodbye();
+        self.remember_freshness();
+    }
+
+    /// Invariant: time does not go backwards in here, whatever the caller's clocks do.
+    fn advance(&mut self, now: Now) {
+        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+    }
+
+    fn self_belief(&self) -> Belief {
+        Belief {
+            node: self.me.node,
+            epoch: self.me.epoch,
+            incarnation: self.incarnation,
+            state: if self.left { MemberState::Left } else { MemberState::Alive },
+            address: self.config.advertise,
+        }
+    }
+
+    /// Shows this node in its own catalog.
+    fn show_self(&mut self) {
+        let belief = self.self_belief();
+        self.ready.deltas.push(Delta::Member(whither_model::Member {
+            id: self.me.node,
+            name: Arc::new(self.config.name.clone()),
+            address: belief.address,
+            epoch: belief.epoch,
+            state: belief.state,
+            vouches: true,
+            zone: self.config.zone.clone(),
+            region: self.config.region.clone(),
+            software: self.config.software.clone(),
+        }));
+    }
+}

@@ -1,0 +1,41 @@
+//! Every bound of the protocol, named, with proofs of how they relate.
+
+use core::time::Duration;
+
+/// Largest datagram payload before sealing. With the seal and the IP and UDP headers it stays below 1 280 bytes, the
+/// smallest MTU that IPv6 allows (RFC 8200 section 5).
+pub const DATAGRAM_BYTES_MAX: usize = 1_150;
+/// Room that a datagram's own fields need: the sender's statement, clocks, head, digest and one ping.
+pub const DATAGRAM_HEADER_BYTES: usize = 160;
+/// Largest encoded statement about a member.
+pub const STATEMENT_BYTES_MAX: usize = 64;
+/// More new changes than this at once go as one stream message to each peer instead of many datagrams.
+pub const BURST_BYTES_MAX: usize = 24 * 1024;
+/// Changes packed in one stream message.
+pub const MESSAGE_BYTES_TARGET: usize = 256 * 1024;
+/// Largest stream message that is accepted.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Rows sent in answer to one vector; the asker asks again for more.
+pub const CELLS_BYTES_TARGET: usize = 768 * 1024;
+/// Rows of one change, so that it stays far below a stream message.
+pub const CHANGE_BYTES_TARGET: usize = 32 * 1024;
+/// Clusters up to this many other members hear every change directly from its origin.
+pub const DIRECT_PEERS_MAX: usize = 12;
+/// In larger ones each receiver passes a change on to this many, once. Anti-entropy reaches the e^-6 that are left.
+pub const RELAY_FANOUT: usize = 6;
+/// Ranges kept of one origin's seen seqs. What would make more is applied but not remembered, and comes again.
+pub const RANGES_MAX: usize = 512;
+/// Members a node remembers.
+pub const MEMBERS_MAX: usize = 100_000;
+/// Statements waiting to be piggybacked.
+pub const STATEMENTS_MAX: usize = 4_096;
+/// Statements taken from one push-pull message.
+pub const STATEMENTS_PER_MESSAGE_MAX: usize = MEMBERS_MAX;
+/// How far a peer's monotonic clock may drift from ours: parts per million, both clocks together.
+pub const CLOCK_DRIFT_PPM: u64 = 400;
+/// A timer that fires later than this after its time says that this node stood still: it must not accuse anybody.
+pub const STALL: Duration = Duration::from_millis(750);
+
+const _: () = assert!(DATAGRAM_HEADER_BYTES + 4 * STATEMENT_BYTES_MAX < DATAGRAM_BYTES_MAX);
+const _: () = assert!(CELLS_BYTES_TARGET + 2 * whither_model::limits::RECORD_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(CHANGE_BYTES_TARGET + 2 * whither_model::limits::RECORD_BYTES_MAX < MESSAGE_BYTES_MAX);

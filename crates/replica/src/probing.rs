@@ -1,0 +1,422 @@
+//! SWIM (Das, Gupta, Motivala 2002): probes, suspicion, and finding each other.
+
+use crate::apply::profile_of;
+use crate::limits::STATEMENTS_PER_MESSAGE_MAX;
+use crate::membership::Heard;
+use crate::packets::Sender;
+use crate::ready::Route;
+use crate::timers::Timer;
+use crate::wire::{Belief, MemberList, Packet, Ping, PingRequest, Pong, Statement};
+use crate::{Replica, limits};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+use whither_model::durable::StoredMember;
+use whither_model::{Delta, Instant, Member, MemberState, NodeId, WallTime};
+
+/// Pings whose pongs are awaited.
+#[derive(Debug, Default)]
+pub(crate) struct Probing {
+    /// The probe under way.
+    probe: Option<Probe>,
+    /// Pings to seeds and lost members, by nonce: when they left.
+    dialled: BTreeMap<u64, Instant>,
+    /// Pings on behalf of others, by nonce.
+    errands: BTreeMap<u64, Errand>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    target: Belief,
+    nonce: u64,
+    sent_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Errand {
+    target: NodeId,
+    asker: SocketAddr,
+    begun: Instant,
+}
+
+/// Awaited pongs of each kind; beyond that, those that have waited longest are given up.
+const AWAITED_MAX: usize = 256;
+/// How long a pong is awaited.
+const AWAITED_FOR: Duration = Duration::from_secs(10);
+/// How long members of the last run are waited for before they are called down.
+const BOOT_GRACE: Duration = Duration::from_secs(10);
+
+impl Probing {
+    fn await_dialled(&mut self, nonce: u64, now: Instant) {
+        self.dialled.retain(|_, begun| now.since(*begun) < AWAITED_FOR);
+        if self.dialled.len() < AWAITED_MAX {
+            self.dialled.insert(nonce, now);
+        }
+    }
+
+    fn await_errand(&mut self, nonce: u64, errand: Errand) {
+        self.errands.retain(|_, other| errand.begun.since(other.begun) < AWAITED_FOR);
+        if self.errands.len() < AWAITED_MAX {
+            self.errands.insert(nonce, errand);
+        }
+    }
+}
+
+/// How often the others hear a goodbye: it is not acknowledged.
+const GOODBYES: usize = 3;
+
+impl Replica {
+    pub(crate) fn probe_next(&mut self) {
+        self.timers.set(Timer::ProbeNext, self.now.mono + self.config.timing.probe_interval);
+        if self.left {
+            return;
+        }
+        let Some(target) = self.members.next_to_probe(&mut self.random) else { return };
+        let nonce = self.random.next();
+        self.counters.probes += 1;
+        self.probing.probe = Some(Probe { target, nonce, sent_at: self.now.mono });
+        let ping = Ping { nonce, target: target.node.get() };
+        self.send_about(target, Packet { ping: Some(ping), ..Packet::default() });
+        self.timers.set(Timer::ProbeIndirect, self.now.mono + self.config.timing.probe_timeout);
+        self.timers.set(Timer::ProbeEnd, self.now.mono + self.config.timing.probe_deadline);
+    }
+
+    /// Sends a packet to a member, with the accusation against it if there is one: the accused must hear first.
+    fn send_about(&mut self, to: Belief, mut packet: Packet) {
+        if to.state != MemberState::Alive {
+            packet.statements.push(Statement::of(&to));
+        }
+        self.send(&[to.address], Route::Datagram, packet);
+    }
+
+    pub(crate) fn probe_indirectly(&mut self) {
+        let Some(probe) = self.probing.probe else { return };
+        let count = self.config.timing.indirect_probes;
+        let witnesses = self.members.sample(count, Some(probe.target.node), &mut self.random);
+        let request = PingRequest { nonce: probe.nonce, target: Some(Statement::of(&probe.target)) };
+        let to: Vec<SocketAddr> = witnesses.iter().map(|witness| witness.address).collect();
+        self.send(&to, Route::Datagram, Packet { ping_request: Some(request), ..Packet::default() });
+        // The reliable fallback: a stream gets through where single datagrams are lost.
+        let ping = Ping { nonce: probe.nonce, target: probe.target.node.get() };
+        self.send(&[probe.target.address], Route::Stream, Packet { ping: Some(ping), ..Packet::default() });
+    }
+
+    pub(crate) fn probe_failed(&mut self) {
+        let Some(probe) = self.probing.probe.take() else { return };
+        self.counters.probes_failed += 1;
+        let Some(entry) = self.members.get(probe.target.node) else { return };
+        if entry.belief.state == MemberState::Alive && entry.belief.epoch == probe.target.epoch {
+            self.hear(Belief { state: MemberState::Suspect, ..entry.belief });
+        }
+    }
+
+    /// This node slept through `late`: what it did not hear says nothing about others.
+    pub(crate) fn stood_still(&mut self, late: Duration) {
+        self.counters.stalls += 1;
+        self.probing.probe = None;
+        self.timers.cancel(Timer::ProbeIndirect);
+        self.timers.cancel(Timer::ProbeEnd);
+        let grace = late + self.suspicion_length();
+        self.timers.put_off(grace, |timer| matches!(timer, Timer::Suspicion(_)));
+        // Renewals may have piled up unread while nobody was looking: leases get the time back.
+        self.timers.put_off(late, |timer| matches!(timer, Timer::Lease(_)));
+    }
+
+    fn suspicion_length(&self) -> Duration {
+        // ⌈10·log10(n + 1)⌉ / 10 with n the others, at least 1: bits × 3.01 tenths.
+        let bits = usize::BITS - (self.members.present_count() + 1).leading_zeros();
+        let tenths = (bits * 3).max(10);
+        self.config.timing.probe_interval * self.config.timing.suspicion_multiplier * tenths / 10
+    }
+
+    pub(crate) fn suspicion_over(&mut self, node: NodeId) {
+        let Some(entry) = self.members.get(node) else { return };
+        if entry.belief.state == MemberState::Suspect {
+            self.counters.declared_down += 1;
+            self.hear(Belief { state: MemberState::Down, ..entry.belief });
+        }
+    }
+
+    pub(crate) fn vouching_over(&mut self, node: NodeId) {
+        self.members.set_vouches(node, false);
+        self.show_member(node);
+    }
+
+    /// Takes in what somebody believes of somebody.
+    pub(crate) fn hear(&mut self, belief: Belief) {
+        if belief.node == self.me.node {
+            return self.hear_of_self(belief);
+        }
+        let known = self.members.get(belief.node).is_some();
+        match self.members.hear(belief, &mut self.random) {
+            Some(heard) => self.member_changed(heard),
+            None if !known => self.counters.statements_dropped += 1,
+            None => {}
+        }
+    }
+
+    fn member_changed(&mut self, heard: Heard) {
+        let node = heard.now.node;
+        let was = heard.before.map(|before| before.state);
+        self.timers.cancel(Timer::Suspicion(node));
+        self.timers.cancel(Timer::VouchEnd(node));
+        match heard.now.state {
+            MemberState::Alive => self.members.set_vouches(node, true),
+            MemberState::Suspect => {
+                // Heard of first as a suspect: nobody here has seen it alive, but neither has anybody seen it dead.
+                self.members.set_vouches(node, true);
+                self.timers.set(Timer::Suspicion(node), self.now.mono + self.suspicion_length());
+            }
+            MemberState::Down => self.members.set_vouches(node, false),
+            MemberState::Left => {
+                self.members.set_vouches(node, was.is_some_and(MemberState::is_present));
+                self.timers.set(Timer::VouchEnd(node), self.now.mono + self.config.timing.leave_grace);
+            }
+        }
+        self.show_member(node);
+        self.store_member(node);
+        self.outbox.urgent = true;
+        if heard.now.state == MemberState::Alive && was != Some(MemberState::Alive) {
+            self.greet(heard.now);
+        }
+    }
+
+    /// A member that is new or back: compare state with it at once instead of waiting for chance.
+    fn greet(&mut self, member: Belief) {
+        if self.members.alive_count() == 1 {
+            self.send_members(member.address, true);
+        }
+        // The ping measures its clock, so that answers have a provable age from the first exchange on.
+        let ping = self.dialling_ping(member.node.get());
+        let digest = Some(self.own_digest(true));
+        self.send(&[member.address], Route::Datagram, Packet { ping: Some(ping), digest, ..Packet::default() });
+    }
+
+    /// A ping outside the round of probes, whose pong is awaited.
+    fn dialling_ping(&mut self, target: u64) -> Ping {
+        let nonce = self.random.next();
+        self.probing.await_dialled(nonce, self.now.mono);
+        Ping { nonce, target }
+    }
+
+    /// Somebody speaks of this node. If it is an accusation, a higher incarnation refutes it.
+    fn hear_of_self(&mut self, belief: Belief) {
+        if belief.epoch > self.me.epoch {
+            self.ready.impostor = self.ready.impostor.max(Some(belief.epoch));
+            return;
+        }
+        let accused = belief.epoch == self.me.epoch && belief.state != MemberState::Alive && !self.left;
+        if accused && belief.incarnation >= self.incarnation {
+            self.incarnation = belief.incarnation.saturating_add(1);
+            self.counters.refutations += 1;
+            self.outbox.urgent = true;
+        }
+    }
+
+    /// Hears the sender of a packet of itself: nobody needs to vouch for it.
+    pub(crate) fn hear_sender(&mut self, mut belief: Belief, from: SocketAddr) {
+        if belief.address.ip().is_unspecified() {
+            belief.address = SocketAddr::new(from.ip(), belief.address.port());
+        }
+        if belief.node == self.me.node {
+            return self.hear_of_self(belief);
+        }
+        self.hear(belief);
+        let Some(entry) = self.members.get(belief.node).copied() else { return };
+        let same = entry.belief.epoch == belief.epoch && entry.belief.incarnation == belief.incarnation;
+        if same && entry.belief.address != belief.address && entry.belief.state.is_present() {
+            self.members.set_address(belief.node, belief.address);
+        }
+        // It speaks, yet it is believed gone: tell it, so that it can object.
+        let wronged = same && belief.state == MemberState::Alive && entry.belief.state != MemberState::Alive;
+        if wronged && entry.belief.state != MemberState::Left {
+            let statements = alloc::vec![Statement::of(&entry.belief)];
+            self.send(&[belief.address], Route::Datagram, Packet { statements, ..Packet::default() });
+        }
+    }
+
+    pub(crate) fn handle_ping(&mut self, sender: &Sender, ping: &Ping) {
+        if ping.target != 0 && ping.target != self.me.node.get() {
+            return;
+        }
+        let pong = Pong { nonce: ping.nonce, target: self.me.node.get() };
+        // The way it came: a stream is the fallback for when datagrams are lost.
+        self.send(&[sender.from], sender.route, Packet { pong: Some(pong), ..Packet::default() });
+    }
+
+    pub(crate) fn handle_ping_request(&mut self, sender: &Sender, request: &PingRequest) {
+        let Some(target) = request.target.as_ref().and_then(Statement::check) else { return };
+        let errand = Errand { target: target.node, asker: sender.from, begun: self.now.mono };
+        self.probing.await_errand(request.nonce, errand);
+        let ping = Ping { nonce: request.nonce, target: target.node.get() };
+        self.send(&[target.address], Route::Datagram, Packet { ping: Some(ping), ..Packet::default() });
+    }
+
+    /// Takes in a pong. Returns when the ping it answers left this node, if that was this node's own.
+    pub(crate) fn handle_pong(&mut self, sender: NodeId, pong: &Pong) -> Option<Instant> {
+        if let Some(errand) = self.probing.errands.get(&pong.nonce).copied()
+            && errand.target == sender
+        {
+            self.probing.errands.remove(&pong.nonce);
+            let pong = Pong { nonce: pong.nonce, target: pong.target };
+            self.send(&[errand.asker], Route::Datagram, Packet { pong: Some(pong), ..Packet::default() });
+        }
+        if let Some(dialled) = self.probing.dialled.remove(&pong.nonce) {
+            return (pong.target == sender.get()).then_some(dialled);
+        }
+        let probe =
+            self.probing.probe.filter(|probe| probe.nonce == pong.nonce && probe.target.node.get() == pong.target)?;
+        self.probing.probe = None;
+        self.timers.cancel(Timer::ProbeIndirect);
+        self.timers.cancel(Timer::ProbeEnd);
+        (sender == probe.target.node).then_some(probe.sent_at)
+    }
+
+    pub(crate) fn join_seeds(&mut self, seeds: Vec<SocketAddr>) {
+        for seed in seeds {
+            if !self.config.seeds.contains(&seed) {
+                self.config.seeds.push(seed);
+            }
+        }
+        self.timers.set(Timer::Dial, self.now.mono);
+    }
+
+    /// Looks for the cluster while alone; otherwise, now and then, for seeds and members that were lost.
+    pub(crate) fn dial(&mut self) {
+        let alone = self.members.alive_count() == 0;
+        let wait = if alone { self.config.timing.dial_interval } else { self.config.timing.dial_interval * 10 };
+        self.timers.set(Timer::Dial, self.now.mono + wait);
+        if self.left {
+            return;
+        }
+        let mut to: Vec<(SocketAddr, u64)> = Vec::new();
+        let known: Vec<SocketAddr> = self.members.present().map(|belief| belief.address).collect();
+        let mut seeds: Vec<SocketAddr> =
+            self.config.seeds.iter().filter(|seed| !known.contains(seed)).copied().collect();
+        self.random.shuffle(&mut seeds);
+        seeds.truncate(if alone { 8 } else { 1 });
+        to.extend(seeds.into_iter().map(|seed| (seed, 0)));
+        if let Some(lost) = self.members.random_absent(&mut self.random) {
+            self.send_about(lost, Packet::default());
+            to.push((lost.address, lost.node.get()));
+        }
+        if alone {
+            to.extend(self.members.iter().take(8).map(|entry| (entry.belief.address, 0)));
+        }
+        for (address, target) in to {
+            let ping = Some(self.dialling_ping(target));
+            self.send(&[address], Route::Datagram, Packet { ping, ..Packet::default() });
+        }
+    }
+
+    pub(crate) fn push_pull(&mut self) {
+        self.timers.set(Timer::PushPull, self.now.mono + self.config.timing.push_pull_interval);
+        if let Some(peer) = self.members.sample(1, None, &mut self.random).first() {
+            self.send_members(peer.address, true);
+        }
+    }
+
+    pub(crate) fn send_members(&mut self, to: SocketAddr, answer_wanted: bool) {
+        let statements = self.members.iter().map(|entry| Statement::of(&entry.belief)).collect();
+        let members = Some(MemberList { statements, answer_wanted });
+        self.send(&[to], Route::Stream, Packet { members, ..Packet::default() });
+    }
+
+    pub(crate) fn handle_members(&mut self, from: SocketAddr, list: &MemberList) {
+        for statement in list.statements.iter().take(STATEMENTS_PER_MESSAGE_MAX) {
+            let Some(mut belief) = statement.check() else { continue };
+            // Second-hand news of a death is only a suspicion: a list may be old, and the dead can object (HashiCorp's
+            // memberlist does the same). One that nobody here ever met stays what it is said to be.
+            let known = self.members.get(belief.node).is_some_and(|entry| entry.belief.state.is_present());
+            if belief.state == MemberState::Down && known {
+                belief.state = MemberState::Suspect;
+            }
+            self.hear(belief);
+        }
+        if list.answer_wanted {
+            self.send_members(from, false);
+        }
+    }
+
+    pub(crate) fn say_goodbye(&mut self) {
+        if core::mem::replace(&mut self.left, true) {
+            return;
+        }
+        self.flush_outbox();
+        self.show_self();
+        let to: Vec<SocketAddr> = self.members.present().map(|belief| belief.address).collect();
+        for _ in 0..GOODBYES {
+            self.send(&to, Route::Datagram, Packet::default());
+        }
+    }
+
+    /// Shows a member with what it says of itself.
+    pub(crate) fn show_member(&mut self, node: NodeId) {
+        let Some(entry) = self.members.get(node) else { return };
+        let profile = profile_of(&self.rows, node);
+        let (name, zone, region, software) = match profile {
+            Some(profile) => (profile.name, profile.zone, profile.region, profile.software),
+            None => (whither_model::NodeName::default(), Box::default(), Box::default(), Box::default()),
+        };
+        self.ready.deltas.push(Delta::Member(Member {
+            id: node,
+            name: Arc::new(name),
+            address: entry.belief.address,
+            epoch: entry.belief.epoch,
+            state: entry.belief.state,
+            vouches: entry.vouches,
+            zone,
+            region,
+            software,
+        }));
+    }
+
+    fn store_member(&mut self, node: NodeId) {
+        let Some(entry) = self.members.get(node) else { return };
+        let age = self.now.mono.since(self.clocks.known_until(node)).as_millis();
+        let known_until = WallTime(self.now.wall.0.saturating_sub(u64::try_from(age).unwrap_or(u64::MAX)));
+        self.ready.journal.members.push(StoredMember {
+            node,
+            address: entry.belief.address,
+            epoch: entry.belief.epoch,
+            incarnation: entry.belief.incarnation,
+            state: entry.belief.state,
+            known_until,
+        });
+    }
+
+    /// Writes down up to when members are known, so that after a restart old answers carry their true age.
+    pub(crate) fn remember_freshness(&mut self) {
+        // A second for each thousand members keeps this below a thousand rows per second.
+        let pause = Duration::from_secs(self.members.iter().count() as u64 / 1_000);
+        self.timers.set(Timer::Remember, self.now.mono + self.config.timing.remember_interval + pause);
+        let present: Vec<NodeId> = self.members.present().map(|belief| belief.node).collect();
+        present.into_iter().for_each(|node| self.store_member(node));
+    }
+
+    /// Takes in the members of the last run. Those that were present probably still are: they are suspects with some time
+    /// to show up, and until then their instances are served as they were, with the age that they have.
+    pub(crate) fn remember_members(&mut self, stored: &[StoredMember]) {
+        for member in stored.iter().take(limits::MEMBERS_MAX) {
+            let &StoredMember { node, address, epoch, state, known_until, .. } = member;
+            if node == self.me.node {
+                continue;
+            }
+            self.clocks.raise(node, self.now.mono - self.now.wall.since(known_until));
+            let state = if state.is_present() { MemberState::Suspect } else { state };
+            // Incarnations begin at 1, so any fresh word about it overrides this memory.
+            let belief = Belief { node, epoch, incarnation: 0, state, address };
+            self.members.hear(belief, &mut self.random);
+            self.members.keep_quiet_about(node);
+            self.members.set_vouches(node, state.is_present());
+            if state == MemberState::Suspect {
+                self.timers.set(Timer::Suspicion(node), self.now.mono + BOOT_GRACE);
+            }
+            self.known_dirty.insert(node);
+            self.show_member(node);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Anti-entropy: whatever a broadcast failed to bring is found by comparing and fetched.
+//!
+//! First a digest, then, if it differs, what each has seen (a watermark per origin, nearly), then the rows the other lacks.
+//! Not an optimisation: rumours alone leave replicas split for ever after restarts and partitions.
+
+use crate::Replica;
+use crate::limits::CELLS_BYTES_TARGET;
+use crate::packets::Sender;
+use crate::ready::Route;
+use crate::rows::Ranges;
+use crate::timers::Timer;
+use crate::wire::{Cells, Digest, Packet, RowWire, Section, SeenWire, Vector, pairs};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+use whither_model::durable::Row;
+use whither_model::{Epoch, Instant, NodeId, Origin, Seq};
+
+/// Repairs under way.
+#[derive(Debug, Default)]
+pub(crate) struct Repair {
+    /// The last head heard of each node that is ahead of us, and how often its gap was asked for.
+    gaps: BTreeMap<NodeId, Gap>,
+    /// Since when we are fetching from somebody. One at a time, or a joining node would be sent everything by everyone.
+    pulling: Option<(NodeId, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    epoch: Epoch,
+    head: Seq,
+    asked: u32,
+}
+
+/// How long a fetch may be silent before another may begin.
+const PULL_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Replica {
+    pub(crate) fn compare_with_somebody(&mut self) {
+        // Half to one and a half times the interval, so that nodes do not fall into step.
+        let interval = self.config.timing.sync_interval;
+        let micros = usize::try_from(interval.as_micros()).unwrap_or(usize::MAX);
+        let jitter = Duration::from_micros(self.random.below(micros) as u64);
+        self.timers.set(Timer::Sync, self.now.mono + interval / 2 + jitter);
+        if self.left {
+            return;
+        }
+        if let Some(peer) = self.members.sample(1, None, &mut self.random).first() {
+            let to = peer.address;
+            self.offer_digest(to);
+        }
+    }
+
+    pub(crate) fn offer_digest(&mut self, to: SocketAddr) {
+        let digest = Some(self.own_digest(true));
+        self.send(&[to], Route::Datagram, Packet { digest, ..Packet::default() });
+    }
+
+    pub(crate) fn own_digest(&self, answer_wanted: bool) -> Digest {
+        Digest {
+            rows: self.rows.digest(),
+            members: self.members.present_digest(),
+            age: u64::try_from(self.oldest_age().as_micros()).unwrap_or(u64::MAX),
+            answer_wanted,
+        }
+    }
+
+    pub(crate) fn handle_digest(&mut self, sender: &Sender, digest: &Digest) {
+        if digest.rows != self.rows.digest() {
+            self.counters.syncs_different += 1;
+            if self.may_pull(sender.belief.node) {
+                self.send_vector(sender.from, true);
+            }
+            return;
+        }
+        self.counters.syncs_equal += 1;
+        if digest.members == self.members.present_digest()
+            && let Some(left_at) = sender.left_at
+        {
+            self.adopt_age(left_at, Duration::from_micros(digest.age));
+        }
+        if digest.answer_wanted {
+            let digest = Some(self.own_digest(false));
+            self.send(&[sender.from], Route::Datagram, Packet { digest, ..Packet::default() });
+        }
+    }
+
+    /// Whether to fetch from `peer` now; if so, nobody else is fetched from for a while.
+    fn may_pull(&mut self, peer: NodeId) -> bool {
+        let busy = self.repair.pulling.is_some_and(|(with, since)| {
+            with != peer && self.now.mono.since(since) < PULL_TIMEOUT && self.members.is_present(with)
+        });
+        if !busy {
+            self.repair.pulling = Some((peer, self.now.mono));
+        }
+        !busy
+    }
+
+    fn send_vector(&mut self, to: SocketAddr, answer_wanted: bool) {
+        let seen =
+            self.rows.all_seen().filter(|(_, seen)| !seen.is_empty()).map(|(origin, seen)| seen_wire(origin, seen));
+        let vector = Some(Vector { seen: seen.collect(), partial: false, answer_wanted });
+        self.send(&[to], Route::Stream, Packet { vector, ..Packet::default() });
+    }
+
+    pub(crate) fn handle_vector(&mut self, sender: &Sender, vector: &Vector) {
+        let mut theirs: BTreeMap<Origin, Ranges> = BTreeMap::new();
+        for seen in &vector.seen {
+            if let Some(node) = NodeId::new(seen.node) {
+                let origin = Origin { node, epoch: Epoch(seen.epoch) };
+                theirs.insert(origin, Ranges::from_untrusted(pairs(&seen.ranges)));
+            }
+        }
+        let own = theirs.range(self.me..).take_while(|(origin, _)| origin.node == self.me.node);
+        let furthest = own.filter_map(|(origin, seen)| Some((*origin, seen.as_slice().last()?.1))).last();
+        if furthest.is_some_and(|(origin, seq)| self.is_impostor(origin, seq)) {
+            return;
+        }
+        let cells = self.lacking(&theirs, vector.partial);
+        let incomplete = cells.more;
+        if !cells.sections.is_empty() {
+            self.send(&[sender.from], Route::Stream, Packet { cells: Some(cells), ..Packet::default() });
+        }
+        let behind = || {
+            theirs.iter().any(|(origin, seen)| match self.rows.seen(*origin) {
+                Some(mine) => !seen.without(mine).is_empty(),
+                None => !seen.is_empty(),
+            })
+        };
+        // If they are still being filled up they will ask again, and then it is our turn.
+        if !vector.partial && vector.answer_wanted && !incomplete && behind() && self.may_pull(sender.belief.node) {
+            self.send_vector(sender.from, false);
+        }
+    }
+
+    /// The rows at seqs that are seen here and not in `theirs`, up to the size of a message.
+    fn lacking(&self, theirs: &BTreeMap<Origin, Ranges>, partial: bool) -> Cells {
+        let nothing = Ranges::default();
+        let mut cells = Cells::default();
+        let mut bytes = 0;
+        for (origin, mine) in self.rows.all_seen() {
+            let seen = match theirs.get(&origin) {
+                Some(seen) => seen,
+                None if partial => continue,
+                None => &nothing,
+            };
+            let missing = mine.without(seen);
+            if missing.is_empty() {
+                continue;
+            }
+            let mut section =
+                Section { node: origin.node.get(), epoch: origin.epoch.0, complete: Vec::new(), rows: Vec::new() };
+            for (first, last) in missing {
+                let mut until = last;
+                for (seq, row) in self.rows.written(origin, first, last) {
+                    if bytes > CELLS_BYTES_TARGET && section.rows.last().is_some_and(|last| last.seq != seq) {
+                        until = seq - 1;
+                        cells.more = true;
+                        break;
+                    }
+                    bytes += row.key.key.len() + row.value.as_ref().map_or(0, |value| value.len()) + 24;
+                    section.rows.push(row_wire(seq, row));
+                }
+                section.complete.extend([first, until]);
+                if cells.more {
+                    break;
+                }
+            }
+            bytes += 32;
+            cells.sections.push(section);
+            if cells.more || bytes > CELLS_BYTES_TARGET {
+                cells.more = true;
+                break;
+            }
+        }
+        cells
+    }
+
+    pub(crate) fn handle_cells(&mut self, from: SocketAddr, cells: &Cells) {
+        for section in &cells.sections {
+            let Some(node) = NodeId::new(section.node) else { continue };
+            let origin = Origin { node, epoch: Epoch(section.epoch) };
+            let complete = Ranges::from_untrusted(pairs(&section.complete));
+            let last = complete.as_slice().last().map_or(0, |(_, last)| *last);
+            if self.is_impostor(origin, last) || origin == self.me {
+                // What this node itself has said lately comes back when a peer answers an old question.
+                continue;
+            }
+            for row in section.rows.iter().filter(|row| complete.contains(row.seq)) {
+                self.counters.rows_repaired += 1;
+                self.merge_row(origin, row.seq, row);
+            }
+            for (first, last) in complete.as_slice() {
+                self.rows.see(origin, Seq(*first), Seq(*last));
+            }
+        }
+        if cells.more {
+            if let Some((_, since)) = &mut self.repair.pulling {
+                *since = self.now.mono;
+            }
+            self.send_vector(from, true);
+        } else {
+            self.repair.pulling = None;
+        }
+    }
+
+    /// `node` has said more than has arrived here. Perhaps it is only late: ask after a moment.
+    pub(crate) fn notice_gap(&mut self, node: NodeId, epoch: Epoch, head: Seq) {
+        let gap = self.repair.gaps.entry(node).or_insert(Gap { epoch, head, asked: 0 });
+        (gap.epoch, gap.head) = (gap.epoch, gap.head).max((epoch, head));
+        if !self.timers.is_set(Timer::Gap(node)) {
+            self.timers.set(Timer::Gap(node), self.now.mono + self.config.timing.gap_grace);
+        }
+    }
+
+    pub(crate) fn gap_due(&mut self, node: NodeId) {
+        let Some(gap) = self.repair.gaps.get_mut(&node) else { return };
+        let origin = Origin { node, epoch: gap.epoch };
+        let closed = self.rows.seen(origin).map_or(0, Ranges::watermark) >= gap.head.0;
+        let address = self.members.get(node).filter(|entry| entry.belief.state.is_present()).map(|e| e.belief.address);
+        let (Some(to), false) = (address, closed) else {
+            self.repair.gaps.remove(&node);
+            return;
+        };
+        gap.asked += 1;
+        let wait = (self.config.timing.gap_grace * 2u32.saturating_pow(gap.asked.min(16)))
+            .min(self.config.timing.sync_interval);
+        self.timers.set(Timer::Gap(node), self.now.mono + wait);
+        self.counters.gaps_asked += 1;
+        let mut seen: Vec<SeenWire> =
+            self.rows.all_seen_of(node).map(|(origin, seen)| seen_wire(origin, seen)).collect();
+        if self.rows.seen(origin).is_none() {
+            seen.push(seen_wire(origin, &Ranges::default()));
+        }
+        let vector = Some(Vector { seen, partial: true, answer_wanted: false });
+        self.send(&[to], Route::Stream, Packet { vector, ..Packet::default() });
+    }
+}
+
+fn seen_wire(origin: Origin, seen: &Ranges) -> SeenWire {
+    let ranges = seen.as_slice().iter().flat_map(|(first, last)| [*first, *last]).collect();
+    SeenWire { node: origin.node.get(), epoch: origin.epoch.0, ranges }
+}
+
+fn row_wire(seq: u64, row: &Row) -> RowWire {
+    RowWire {
+        seq,
+        table: row.key.table.0,
+        key: Bytes::copy_from_slice(&row.key.key),
+        value: row.value.as_ref().map(|value| Bytes::copy_from_slice(value)),
+    }
+}

@@ -1,0 +1,301 @@
+//! What nodes say to each other, as protobuf messages without a schema file.
+//!
+//! Additive: fields are only ever added, numbers never reused, unknown tables and record fields are kept as bytes and passed
+//! on. One [`Packet`] serves datagrams and stream messages alike; only the size differs. `docs/wire.md` is the reference.
+
+use crate::limits;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use prost::Message;
+use whither_model::{Epoch, MemberState, NodeId};
+
+/// Bytes that are not what they should be. They were counted and dropped; nothing changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Malformed {
+    /// Longer than any packet may be.
+    TooLong,
+    /// Not a packet.
+    Undecodable,
+    /// A packet without a valid sender.
+    NoSender,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "longer than any packet may be",
+            Self::Undecodable => "not a packet of this protocol",
+            Self::NoSender => "no valid sender",
+        })
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// What somebody believes of a member.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Statement {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) node: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) incarnation: u64,
+    /// 0 alive, 1 suspect, 2 down, 3 left.
+    #[prost(uint32, tag = "4")]
+    pub(crate) state: u32,
+    /// 4 or 16 bytes.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(crate) ip: Bytes,
+    #[prost(uint32, tag = "6")]
+    pub(crate) port: u32,
+}
+
+/// A probe. `target` zero means whoever is there.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Ping {
+    #[prost(uint64, tag = "1")]
+    pub(crate) nonce: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) target: u64,
+}
+
+/// The answer to a probe.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Pong {
+    #[prost(uint64, tag = "1")]
+    pub(crate) nonce: u64,
+    /// Who was reached; not the sender if the sender probed on behalf of somebody.
+    #[prost(fixed64, tag = "2")]
+    pub(crate) target: u64,
+}
+
+/// A request to probe somebody.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PingRequest {
+    #[prost(uint64, tag = "1")]
+    pub(crate) nonce: u64,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) target: Option<Statement>,
+}
+
+/// One row of a change.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RowWire {
+    /// Zero inside a change, whose seq holds for all its rows.
+    #[prost(uint64, tag = "1")]
+    pub(crate) seq: u64,
+    #[prost(uint32, tag = "2")]
+    pub(crate) table: u32,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) key: Bytes,
+    /// Absent: a tombstone.
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    pub(crate) value: Option<Bytes>,
+}
+
+/// The unit that spreads.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Change {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) node: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) seq: u64,
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) rows: Vec<RowWire>,
+}
+
+/// A summary of what the sender knows, to compare.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Digest {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) rows: u64,
+    /// Of the ids of the members that are present in the sender's eyes.
+    #[prost(fixed64, tag = "2")]
+    pub(crate) members: u64,
+    /// The oldest age, in microseconds, of what the sender knows of any present member.
+    #[prost(uint64, tag = "3")]
+    pub(crate) age: u64,
+    #[prost(bool, tag = "4")]
+    pub(crate) answer_wanted: bool,
+}
+
+/// Everything the sender knows of members.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberList {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) statements: Vec<Statement>,
+    #[prost(bool, tag = "2")]
+    pub(crate) answer_wanted: bool,
+}
+
+/// What has been seen of one origin: pairs of first and last seq.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SeenWire {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) node: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, repeated, tag = "3")]
+    pub(crate) ranges: Vec<u64>,
+}
+
+/// What the sender has seen, so that the receiver can send what it lacks.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Vector {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) seen: Vec<SeenWire>,
+    /// Only the listed origins are meant; of others nothing is said.
+    #[prost(bool, tag = "2")]
+    pub(crate) partial: bool,
+    /// The sender would also fill the receiver's gaps.
+    #[prost(bool, tag = "3")]
+    pub(crate) answer_wanted: bool,
+}
+
+/// Rows of one origin.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Section {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) node: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) epoch: u64,
+    /// Pairs of first and last seq: of these, the rows here are all that has not been overwritten since.
+    #[prost(uint64, repeated, tag = "3")]
+    pub(crate) complete: Vec<u64>,
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) rows: Vec<RowWire>,
+}
+
+/// What the receiver lacks.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Cells {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) sections: Vec<Section>,
+    /// There is more; send a vector to get it.
+    #[prost(bool, tag = "2")]
+    pub(crate) more: bool,
+}
+
+/// Everything that travels.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Packet {
+    /// The sender, as it sees itself.
+    #[prost(message, optional, tag = "1")]
+    pub(crate) from: Option<Statement>,
+    /// When it left, by the sender's monotonic clock, in microseconds.
+    #[prost(uint64, tag = "2")]
+    pub(crate) sent_at: u64,
+    /// The sender's head: the last seq of its present boot.
+    #[prost(uint64, tag = "3")]
+    pub(crate) head: u64,
+    /// Digest of what the sender has seen of its own earlier boots.
+    #[prost(fixed64, tag = "4")]
+    pub(crate) past: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) statements: Vec<Statement>,
+    #[prost(message, optional, tag = "6")]
+    pub(crate) ping: Option<Ping>,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) pong: Option<Pong>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) ping_request: Option<PingRequest>,
+    /// Encoded [`Change`]s, passed on as they came.
+    #[prost(bytes = "bytes", repeated, tag = "9")]
+    pub(crate) changes: Vec<Bytes>,
+    /// Whoever sees one of the changes for the first time passes it on.
+    #[prost(bool, tag = "10")]
+    pub(crate) relay: bool,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) digest: Option<Digest>,
+    #[prost(message, optional, tag = "12")]
+    pub(crate) members: Option<MemberList>,
+    #[prost(message, optional, tag = "13")]
+    pub(crate) vector: Option<Vector>,
+    #[prost(message, optional, tag = "14")]
+    pub(crate) cells: Option<Cells>,
+}
+
+impl Packet {
+    pub(crate) fn decode_bounded(bytes: Bytes) -> Result<Self, Malformed> {
+        if bytes.len() > limits::MESSAGE_BYTES_MAX {
+            return Err(Malformed::TooLong);
+        }
+        Self::decode(bytes).map_err(|_| Malformed::Undecodable)
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+}
+
+/// A statement with every field checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Belief {
+    pub(crate) node: NodeId,
+    pub(crate) epoch: Epoch,
+    pub(crate) incarnation: u64,
+    pub(crate) state: MemberState,
+    pub(crate) address: SocketAddr,
+}
+
+impl Belief {
+    /// Later beliefs override earlier ones: a later boot, in it a later incarnation, in it the graver state.
+    pub(crate) fn overrides(&self, other: &Self) -> bool {
+        (self.epoch, self.incarnation, self.state) > (other.epoch, other.incarnation, other.state)
+    }
+}
+
+impl Statement {
+    pub(crate) fn of(belief: &Belief) -> Self {
+        let ip = match belief.address.ip() {
+            IpAddr::V4(ip) => Bytes::copy_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => Bytes::copy_from_slice(&ip.octets()),
+        };
+        Self {
+            node: belief.node.get(),
+            epoch: belief.epoch.0,
+            incarnation: belief.incarnation,
+            state: match belief.state {
+                MemberState::Alive => 0,
+                MemberState::Suspect => 1,
+                MemberState::Down => 2,
+                MemberState::Left => 3,
+            },
+            ip,
+            port: belief.address.port().into(),
+        }
+    }
+
+    /// The belief, or `None` if any field is not what it should be.
+    pub(crate) fn check(&self) -> Option<Belief> {
+        let ip = match *self.ip {
+            [a, b, c, d] => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&*self.ip).ok()?)),
+        };
+        let state = match self.state {
+            0 => MemberState::Alive,
+            1 => MemberState::Suspect,
+            2 => MemberState::Down,
+            3 => MemberState::Left,
+            _ => return None,
+        };
+        let port = u16::try_from(self.port).ok().filter(|port| *port != 0)?;
+        Some(Belief {
+            node: NodeId::new(self.node)?,
+            epoch: Epoch(self.epoch),
+            incarnation: self.incarnation,
+            state,
+            address: SocketAddr::new(ip, port),
+        })
+    }
+}
+
+/// Pairs of first and last from the flat list on the wire; an odd one at the end is dropped.
+pub(crate) fn pairs(flat: &[u64]) -> impl Iterator<Item = (u64, u64)> {
+    flat.as_chunks::<2>().0.iter().map(|[first, last]| (*first, *last))
+}
