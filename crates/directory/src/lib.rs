@@ -1,0 +1,25 @@
+//! Exists so that surfaces and the node never meet: commands go in here, views and watches come out.
+//!
+//! Readers never meet a lock, a queue or a disk. The node publishes an immutable [`View`] by swapping one pointer;
+//! publishing costs what changed, not what exists. A [`watch`] compares the view it last showed with the newest one, so a
+//! slow reader is coalesced and never blocks anybody.
+
+mod clock;
+mod directory;
+mod freshness;
+mod publish;
+mod service;
+mod shards;
+mod view;
+pub mod vitals;
+pub mod watch;
+
+pub use clock::Clock;
+pub use directory::{Directory, Envelope, Identity};
+pub use freshness::{Freshness, KnownUntil};
+pub use publish::Publisher;
+pub use service::{Listed, Ready, Selection, ServiceView, Status};
+pub use view::{Cursor, Index, NodeView, View};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! The single writer of views: applies differences, then swaps one pointer.
+
+use crate::directory::Directory;
+use crate::freshness::KnownUntil;
+use crate::service::{Listed, Owner, Removals, ServiceView};
+use crate::view::{Index, NodeView, View};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use whither_model::{Delta, Instance, InstanceId, Instant, Member, MemberState, NodeId, NodeName, ServiceName};
+
+/// Turns [`Delta`]s into [`View`]s. Lives in the node loop; nobody else writes.
+#[derive(Debug)]
+pub struct Publisher {
+    directory: Arc<Directory>,
+    view: View,
+    nodes: BTreeMap<NodeId, Node>,
+    staged: BTreeMap<ServiceName, Staged>,
+    /// Claims to an instance id that a newer claim of another owner hides.
+    shadowed: BTreeMap<(ServiceName, InstanceId), BTreeMap<NodeId, Arc<Instance>>>,
+    nodes_changed: bool,
+}
+
+/// What the publisher keeps of a node beyond what it shows.
+#[derive(Debug)]
+struct Node {
+    member: Option<Member>,
+    known: KnownUntil,
+    /// How many instances it owns, by service.
+    services: BTreeMap<ServiceName, usize>,
+}
+
+/// A service being edited for the next view.
+#[derive(Debug)]
+struct Staged {
+    instances: Vec<Arc<Listed>>,
+    removals: Removals,
+    changed: Arc<Notify>,
+    /// Whether a reader would see a difference. A service that was only looked at keeps its view and its ready answers.
+    touched: bool,
+}
+
+impl Publisher {
+    /// A publisher for `directory`, starting from its current, empty view.
+    #[must_use]
+    pub fn new(directory: Arc<Directory>) -> Self {
+        let view = View::clone(&directory.view());
+        Self {
+            directory,
+            view,
+            nodes: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            shadowed: BTreeMap::new(),
+            nodes_changed: false,
+        }
+    }
+
+    /// Takes in one difference. Readers see nothing of it before [`Publisher::publish`].
+    pub fn apply(&mut self, delta: Delta) {
+        match delta {
+            Delta::Instance(instance) => self.claim(instance),
+            Delta::InstanceGone { service, id, owner } => self.release(&service, &id, owner),
+            Delta::Member(member) => self.member(member),
+            Delta::MemberGone(node) => self.member_gone(node),
+            Delta::Current { node, as_of } => self.current(node, as_of),
+        }
+    }
+
+    /// Shows everything applied since the last call, and wakes whoever watches it. Returns whether anything changed.
+    pub fn publish(&mut self) -> bool {
+        self.staged.retain(|_, staged| staged.touched);
+        if self.staged.is_empty() && !self.nodes_changed {
+            return false;
+        }
+        let index = self.next_index();
+        let mut wake = Vec::with_capacity(self.staged.len());
+        for (name, staged) in std::mem::take(&mut self.staged) {
+            let before = self.view.services.get(&name).map_or(0, |service| service.instances().len());
+            self.view.instances = self.view.instances + staged.instances.len() - before;
+            wake.push(Arc::clone(&staged.changed));
+            let service = ServiceView::new(name, index, staged.instances, staged.removals, staged.changed);
+            self.view.services.insert(Arc::new(service));
+        }
+        if std::mem::take(&mut self.nodes_changed) {
+            self.view.nodes = Arc::new(self.show_nodes());
+        }
+        self.view.index = index;
+        self.directory.show(self.view.clone());
+        wake.iter().for_each(|changed| changed.notify_waiters());
+        true
+    }
+
+    fn next_index(&self) -> Index {
+        self.view.index.next()
+    }
+
+    fn node(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.entry(id).or_insert_with(|| Node {
+            member: None,
+            known: KnownUntil::new(Instant::DISTANT_PAST),
+            services: BTreeMap::new(),
+        })
+    }
+
+    fn owner(&mut self, id: NodeId) -> Owner {
+        let own = id == self.directory.identity().node;
+        let node = self.node(id);
+        let known = (!own).then(|| node.known.clone());
+        match &node.member {
+            Some(member) => Owner {
+                name: Arc::clone(&member.name),
+                state: member.state,
+                vouches: member.vouches,
+                zone: member.zone.clone(),
+                known,
+            },
+            // Its rows came here before membership met it: nobody vouches yet.
+            None => Owner {
+                name: Arc::new(NodeName::default()),
+                state: if own { MemberState::Alive } else { MemberState::Down },
+                vouches: own,
+                zone: Box::default(),
+                known,
+            },
+        }
+    }
+
+    fn stage(&mut self, name: &ServiceName) -> &mut Staged {
+        let view = &self.view;
+        self.staged.entry(name.clone()).or_insert_with(|| match view.services.get(name) {
+            Some(service) => Staged {
+                instances: service.instances().to_vec(),
+                removals: service.removals.clone(),
+                changed: Arc::clone(&service.changed),
+                touched: false,
+            },
+            None => Staged {
+                instances: Vec::new(),
+                // Before its first appearance nothing can have gone unnoticed.
+                removals: Removals::starting_at(Index::default()),
+                changed: Arc::default(),
+                touched: true,
+            },
+        })
+    }
+
+    fn claim(&mut self, instance: Arc<Instance>) {
+        let (service, id) = (instance.registration.service.clone(), instance.registration.id.clone());
+        let owner_id = instance.owner;
+        let index = self.next_index();
+        let owner = self.owner(owner_id);
+        let staged = self.stage(&service);
+        let at = staged.instances.binary_search_by(|listed| listed.id().cmp(&id));
+        let shadow = match at {
+            Err(at) => {
+                staged.touched = true;
+                staged.instances.insert(at, Arc::new(Listed::new(instance, &owner, index)));
+                None
+            }
+            Ok(at) => {
+                let present = Arc::clone(&staged.instances[at]);
+                if present.owner() == owner_id {
+                    let listed = Listed::new(instance, &owner, index);
+                    if !listed.shows_same(&present) {
+                        staged.touched = true;
+                        staged.instances[at] = Arc::new(listed);
+                    }
+                    return;
+                }
+                if claim_rank(&instance) > claim_rank(&present.instance) {
+                    staged.touched = true;
+                    staged.instances[at] = Arc::new(Listed::new(instance, &owner, index));
+                    Some(Arc::clone(&present.instance))
+                } else {
+                    Some(instance)
+                }
+            }
+        };
+        let known = shadow.is_some_and(|hidden| {
+            let claims = self.shadowed.entry((service.clone(), id)).or_default();
+            let known = claims.remove(&owner_id).is_some();
+            claims.insert(hidden.owner, hidden);
+            known
+        });
+        if !known {
+            self.count(owner_id, &service, 1);
+        }
+    }
+
+    fn count(&mut self, owner: NodeId, service: &ServiceName, by: isize) {
+        let services = &mut self.node(owner).services;
+        let count = services.get(service).copied().unwrap_or(0).saturating_add_signed(by);
+        if count == 0 {
+            services.remove(service);
+        } else {
+            services.insert(service.clone(), count);
+        }
+        self.nodes_changed = true;
+    }
+
+    fn release(&mut self, service: &ServiceName, id: &InstanceId, owner: NodeId) {
+        let key = (service.clone(), id.clone());
+        if let Some(claims) = self.shadowed.get_mut(&key)
+            && claims.remove(&owner).is_some()
+        {
+            if claims.is_empty() {
+                self.shadowed.remove(&key);
+            }
+            return self.count(owner, service, -1);
+        }
+        let index = self.next_index();
+        let heir =
+            self.shadowed.get(&key).and_then(|claims| claims.values().max_by_key(|claim| claim_rank(claim)).cloned());
+        let heir = heir.map(|instance| (self.owner(instance.owner), instance));
+        let staged = self.stage(service);
+        let Ok(at) = staged.instances.binary_search_by(|listed| listed.id().cmp(id)) else { return };
+        if staged.instances[at].owner() != owner {
+            return;
+        }
+        staged.touched = true;
+        match &heir {
+            Some((owner, instance)) => {
+                staged.instances[at] = Arc::new(Listed::new(Arc::clone(instance), owner, index));
+            }
+            None => {
+                staged.instances.remove(at);
+                staged.removals.push(index, id.clone());
+            }
+        }
+        if let Some((_, instance)) = heir
+            && let Some(claims) = self.shadowed.get_mut(&key)
+        {
+            claims.remove(&instance.owner);
+            if claims.is_empty() {
+                self.shadowed.remove(&key);
+            }
+        }
+        self.count(owner, service, -1);
+    }
+
+    fn member(&mut self, member: Member) {
+        let id = member.id;
+        let node = self.node(id);
+        if node.member.as_ref() == Some(&member) {
+            return;
+        }
+        node.member = Some(member);
+        self.nodes_changed = true;
+        self.show_owner(id);
+        self.refresh_floor();
+    }
+
+    fn member_gone(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.member = None;
+            self.nodes_changed = true;
+            self.show_owner(id);
+            self.refresh_floor();
+        }
+        self.nodes.retain(|_, node| node.member.is_some() || !node.services.is_empty());
+    }
+
+    /// Lists the instances of `id` anew after what is known of it changed.
+    fn show_owner(&mut self, id: NodeId) {
+        let owner = self.owner(id);
+        let index = self.next_index();
+        let services: Vec<ServiceName> = self.node(id).services.keys().cloned().collect();
+        for service in &services {
+            let staged = self.stage(service);
+            for listed in &mut staged.instances {
+                if listed.owner() == id {
+                    let fresh = Listed::new(Arc::clone(&listed.instance), &owner, index);
+                    if !fresh.shows_same(listed) {
+                        staged.touched = true;
+                        *listed = Arc::new(fresh);
+                    }
+                }
+            }
+        }
+    }
+
+    fn current(&mut self, id: NodeId, as_of: Instant) {
+        // Of a node that is no member and owns nothing there is no answer whose age this could be.
+        if let Some(node) = self.nodes.get(&id) {
+            node.known.set(as_of);
+            self.refresh_floor();
+        }
+    }
+
+    fn refresh_floor(&self) {
+        let own = self.directory.identity().node;
+        let floor = self
+            .nodes
+            .iter()
+            .filter(|(id, node)| **id != own && node.member.as_ref().is_some_and(|member| member.state.is_present()))
+            .map(|(_, node)| node.known.get())
+            .min();
+        self.view.freshness.raise(floor.unwrap_or(Instant::DISTANT_FUTURE));
+    }
+
+    fn show_nodes(&self) -> Vec<Arc<NodeView>> {
+        let own = self.directory.identity().node;
+        self.nodes
+            .iter()
+            .filter_map(|(id, node)| {
+                Some(Arc::new(NodeView {
+                    member: node.member.clone()?,
+                    instances: node.services.values().sum(),
+                    known: (*id != own).then(|| node.known.clone()),
+                }))
+            })
+            .collect()
+    }
+}
+
+/// Which of two claims to one instance id holds: the newer, and between equals the higher owner, the same everywhere.
+fn claim_rank(instance: &Instance) -> (whither_model::WallTime, NodeId) {
+    (instance.claimed_at, instance.owner)
+}

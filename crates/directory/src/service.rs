@@ -1,0 +1,301 @@
+//! One service as readers see it.
+
+use crate::freshness::{Freshness, KnownUntil};
+use crate::view::Index;
+use bytes::Bytes;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::Notify;
+use whither_model::{Health, Instance, InstanceId, Instant, MemberState, NodeId, NodeName, ServiceName, State};
+
+/// What an instance is worth to a caller: its own state and health, and whether its owner still vouches for it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Status {
+    /// In service and well.
+    Passing,
+    /// In service, something is wrong, still usable.
+    Warning,
+    /// Its lease ran out: nobody said that it is dead, it only fell silent.
+    Silent,
+    /// Its owner is gone, so nobody can say how it is; this is its last known good state.
+    Lost,
+    /// A witness said that it does not work.
+    Critical,
+    /// Not in service yet.
+    Starting,
+    /// Finishing what it has.
+    Draining,
+    /// Taken out by an operator.
+    Maintenance,
+}
+
+impl Status {
+    fn of(instance: &Instance, owner_vouches: bool) -> Self {
+        let registration = &instance.registration;
+        match (registration.state, registration.health, owner_vouches) {
+            (State::Starting, ..) => Self::Starting,
+            (State::Draining, ..) => Self::Draining,
+            (State::Maintenance, ..) => Self::Maintenance,
+            (State::Up, Health::Critical, _) => Self::Critical,
+            (State::Up, Health::Silent, _) => Self::Silent,
+            (State::Up, _, false) => Self::Lost,
+            (State::Up, Health::Warning, true) => Self::Warning,
+            (State::Up, Health::Passing, true) => Self::Passing,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passing => "passing",
+            Self::Warning => "warning",
+            Self::Silent => "silent",
+            Self::Lost => "lost",
+            Self::Critical => "critical",
+            Self::Starting => "starting",
+            Self::Draining => "draining",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// Whether callers are sent there.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Passing | Self::Warning)
+    }
+
+    /// Whether only silence speaks against it: such instances are served when nothing usable is left.
+    #[must_use]
+    pub const fn is_last_known(self) -> bool {
+        matches!(self, Self::Silent | Self::Lost)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An instance in a view.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The row.
+    pub instance: Arc<Instance>,
+    /// What it is worth now.
+    pub status: Status,
+    /// Its owner's name; empty if the owner's own row has not arrived.
+    pub owner_name: Arc<NodeName>,
+    /// What membership believes of the owner.
+    pub owner_state: MemberState,
+    /// The zone it is in: its own, or else its owner's.
+    pub zone: Box<str>,
+    /// When it last changed in this node's views.
+    pub changed: Index,
+    /// Up to when its owner is known; `None` for instances of this very node.
+    pub(crate) known: Option<KnownUntil>,
+}
+
+/// The owner's side of a [`Listed`], as the publisher knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) name: Arc<NodeName>,
+    pub(crate) state: MemberState,
+    pub(crate) vouches: bool,
+    pub(crate) zone: Box<str>,
+    pub(crate) known: Option<KnownUntil>,
+}
+
+impl Listed {
+    pub(crate) fn new(instance: Arc<Instance>, owner: &Owner, changed: Index) -> Self {
+        let zone = match &*instance.registration.zone {
+            "" => owner.zone.clone(),
+            own => own.into(),
+        };
+        Self {
+            status: Status::of(&instance, owner.vouches),
+            owner_name: Arc::clone(&owner.name),
+            owner_state: owner.state,
+            zone,
+            changed,
+            known: owner.known.clone(),
+            instance,
+        }
+    }
+
+    /// Whether a reader would see a difference.
+    pub(crate) fn shows_same(&self, other: &Self) -> bool {
+        self.status == other.status
+            && self.owner_state == other.owner_state
+            && self.owner_name == other.owner_name
+            && self.zone == other.zone
+            && (Arc::ptr_eq(&self.instance, &other.instance) || self.instance == other.instance)
+    }
+
+    /// The instance's id.
+    #[must_use]
+    pub fn id(&self) -> &InstanceId {
+        &self.instance.registration.id
+    }
+
+    /// The node that speaks for it.
+    #[must_use]
+    pub fn owner(&self) -> NodeId {
+        self.instance.owner
+    }
+
+    /// How long ago, at most, this was the truth about this one instance.
+    #[must_use]
+    pub fn age(&self, now: Instant) -> Duration {
+        self.known.as_ref().map_or(Duration::ZERO, |known| now.since(known.get()))
+    }
+}
+
+/// Which instances a caller is given who just wants to be served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selection {
+    /// Those that are usable.
+    Usable,
+    /// None is usable, but some merely fell silent: those, as last known. A time-out never empties a service.
+    LastKnown,
+    /// None, and somebody said so.
+    Empty,
+}
+
+/// Answers that are encoded once per change and then handed out as they are. Each belongs to the surface that fills it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ready {
+    /// JSON of the selected instances, for the native HTTP API.
+    JsonSelected,
+    /// JSON of all instances.
+    JsonAll,
+}
+
+const READY_SLOTS: usize = 2;
+
+/// A service in a view: immutable, sorted by instance id.
+///
+/// A service stays known when its last instance is gone, so that DNS can say NODATA instead of NXDOMAIN.
+#[derive(Debug)]
+pub struct ServiceView {
+    name: ServiceName,
+    index: Index,
+    instances: Vec<Arc<Listed>>,
+    selected: Box<[u32]>,
+    selection: Selection,
+    absent: Box<[KnownUntil]>,
+    pub(crate) removals: Removals,
+    pub(crate) changed: Arc<Notify>,
+    ready: [OnceLock<Bytes>; READY_SLOTS],
+}
+
+/// The last few instances that went, so that a watcher can resume without a reset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Removals {
+    /// Everything removed after this index is in `gone`.
+    floor: Index,
+    gone: Vec<(Index, InstanceId)>,
+}
+
+impl Removals {
+    const MAX: usize = 64;
+
+    pub(crate) fn starting_at(floor: Index) -> Self {
+        Self { floor, gone: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, index: Index, id: InstanceId) {
+        if self.gone.len() == Self::MAX {
+            let (oldest, _) = self.gone.remove(0);
+            self.floor = self.floor.max(oldest);
+        }
+        self.gone.push((index, id));
+    }
+
+    /// What went after `from`, or `None` if that is no longer known.
+    pub(crate) fn since(&self, from: Index) -> Option<impl Iterator<Item = &InstanceId>> {
+        (from >= self.floor).then(|| self.gone.iter().filter(move |(at, _)| *at > from).map(|(_, id)| id))
+    }
+}
+
+impl ServiceView {
+    pub(crate) fn new(
+        name: ServiceName,
+        index: Index,
+        instances: Vec<Arc<Listed>>,
+        removals: Removals,
+        changed: Arc<Notify>,
+    ) -> Self {
+        let positions = |wanted: fn(Status) -> bool| -> Box<[u32]> {
+            (0u32..).zip(&instances).filter(|(_, listed)| wanted(listed.status)).map(|(at, _)| at).collect()
+        };
+        let usable = positions(Status::is_usable);
+        let (selected, selection) = if usable.is_empty() {
+            let last_known = positions(Status::is_last_known);
+            let selection = if last_known.is_empty() { Selection::Empty } else { Selection::LastKnown };
+            (last_known, selection)
+        } else {
+            (usable, Selection::Usable)
+        };
+        let absent = instances
+            .iter()
+            .filter(|listed| !listed.owner_state.is_present())
+            .filter_map(|listed| listed.known.clone())
+            .collect();
+        let ready = std::array::from_fn(|_| OnceLock::new());
+        Self { name, index, instances, selected, selection, absent, removals, changed, ready }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &ServiceName {
+        &self.name
+    }
+
+    /// When it last changed in this node's views.
+    #[must_use]
+    pub fn index(&self) -> Index {
+        self.index
+    }
+
+    /// All instances, whatever their status, sorted by id.
+    #[must_use]
+    pub fn instances(&self) -> &[Arc<Listed>] {
+        &self.instances
+    }
+
+    /// The instance with this id.
+    #[must_use]
+    pub fn instance(&self, id: &InstanceId) -> Option<&Arc<Listed>> {
+        self.position(id).ok().map(|at| &self.instances[at])
+    }
+
+    pub(crate) fn position(&self, id: &InstanceId) -> Result<usize, usize> {
+        self.instances.binary_search_by(|listed| listed.id().cmp(id))
+    }
+
+    /// The instances to give to a caller who wants to be served, sorted by id. See [`Selection`].
+    pub fn selected(&self) -> impl ExactSizeIterator<Item = &Arc<Listed>> {
+        self.selected.iter().map(|&at| &self.instances[at as usize])
+    }
+
+    /// How [`ServiceView::selected`] was chosen.
+    #[must_use]
+    pub fn selection(&self) -> Selection {
+        self.selection
+    }
+
+    /// How long ago, at most, this answer was last known to be the truth: over every present member, because each might
+    /// have registered something, and over the absent owners of what is listed.
+    #[must_use]
+    pub fn age(&self, freshness: &Freshness, now: Instant) -> Duration {
+        freshness.age(now, self.absent.iter().map(KnownUntil::get))
+    }
+
+    /// The ready answer in this slot, made by `build` the first time anybody asks after a change.
+    pub fn ready(&self, slot: Ready, build: impl FnOnce() -> Bytes) -> &Bytes {
+        self.ready[slot as usize].get_or_init(build)
+    }
+}
