@@ -1,0 +1,22 @@
+//! Exists so that everything Whither knows and does can be had over plain HTTP and JSON: register, resolve, watch.
+//!
+//! Requests become commands and views of `whither_directory`; nothing here knows the node, a peer or a disk. A question
+//! about one service is the path that matters: it takes no lock, and its instances are encoded once per change.
+
+mod answer;
+mod body;
+mod config;
+mod convert;
+mod feed;
+mod front;
+mod json;
+mod limits;
+mod metrics;
+mod problem;
+mod query;
+mod routes;
+mod server;
+mod unheard;
+
+pub use config::Config;
+pub use server::{router, serve};

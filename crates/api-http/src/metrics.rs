@@ -1,0 +1,179 @@
+//! What this surface counts, and the Prometheus text that carries it (exposition format 0.0.4).
+
+use crate::answer::millis;
+use axum::http::StatusCode;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use whither_directory::Directory;
+use whither_directory::vitals::{Counter, Kind, Sample};
+use whither_model::MemberState;
+
+/// Counters of one listener.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    /// Answers by the first digit of their status code.
+    answers: [Counter; 5],
+    pub(crate) connections: Gauge,
+    pub(crate) connections_refused: Counter,
+    /// Connections that were still open when the time to drain was over.
+    pub(crate) connections_cut: Counter,
+    pub(crate) accept_failures: Counter,
+    pub(crate) watches: Gauge,
+    pub(crate) watches_refused: Counter,
+    pub(crate) watch_events: Counter,
+    pub(crate) bulk_refused: Counter,
+    pub(crate) panics: Counter,
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge(AtomicUsize);
+
+impl Gauge {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more, unless there are `max` already.
+    pub(crate) fn try_raise(&self, max: usize) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1)).is_ok()
+    }
+
+    /// One less; only after [`Gauge::try_raise`].
+    pub(crate) fn lower(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn answered(&self, status: StatusCode) {
+        if let Some(counter) = self.answers.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {
+            counter.add(1);
+        }
+    }
+
+    fn samples(&self) -> Vec<Sample> {
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        let answers = classes.into_iter().zip(&self.answers).map(|(class, counter)| {
+            Sample::counter("http_answers_total", "Answers given, by class of status code.", counter.get())
+                .with_label("class", class)
+        });
+        let gauge = |name, help, gauge: &Gauge| Sample::gauge(name, help, float(gauge.get()));
+        let mut samples: Vec<Sample> = answers.collect();
+        samples.extend([
+            gauge("http_connections", "Connections open.", &self.connections),
+            Sample::counter(
+                "http_connections_refused_total",
+                "Connections closed at once because too many were open.",
+                self.connections_refused.get(),
+            ),
+            Sample::counter(
+                "http_connections_cut_total",
+                "Connections that did not finish in time when the server stopped.",
+                self.connections_cut.get(),
+            ),
+            Sample::counter(
+                "http_accept_failures_total",
+                "Times the system refused to hand over a connection.",
+                self.accept_failures.get(),
+            ),
+            gauge("http_watches", "Watches open.", &self.watches),
+            Sample::counter(
+                "http_watches_refused_total",
+                "Watches refused because too many were open.",
+                self.watches_refused.get(),
+            ),
+            Sample::counter("http_watch_events_total", "Events sent to watches.", self.watch_events.get()),
+            Sample::counter(
+                "http_bulk_refused_total",
+                "Bulk registrations refused because too many were being read.",
+                self.bulk_refused.get(),
+            ),
+            Sample::counter("http_panics_total", "Requests that ended in a fault of this node.", self.panics.get()),
+        ]);
+        samples
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count above 2^53 may lose its last digit")]
+fn float(count: usize) -> f64 {
+    count as f64
+}
+
+/// The catalog as numbers.
+fn catalog(directory: &Directory) -> Vec<Sample> {
+    let view = directory.view();
+    let age = millis(view.age(directory.clock().now()));
+    let mut samples = vec![
+        Sample::gauge("catalog_services", "Services known.", float(view.service_count())),
+        Sample::gauge("catalog_instances", "Instances listed.", float(view.instance_count())),
+        Sample::gauge(
+            "catalog_age_seconds",
+            "How long ago, at most, the whole catalog was last known to be the truth.",
+            float(usize::try_from(age).unwrap_or(usize::MAX)) / 1_000.0,
+        ),
+    ];
+    let counts = crate::routes::member_counts(&view);
+    for state in [MemberState::Alive, MemberState::Suspect, MemberState::Down, MemberState::Left] {
+        samples.push(
+            Sample::gauge("catalog_nodes", "Nodes known, by state.", float(counts[state as usize]))
+                .with_label("state", state.as_str()),
+        );
+    }
+    samples
+}
+
+/// Everything there is to measure, as Prometheus reads it.
+pub(crate) fn render(directory: &Arc<Directory>, metrics: &Metrics) -> String {
+    let mut samples = directory.vitals().collect();
+    samples.extend(catalog(directory));
+    samples.extend(metrics.samples());
+    samples.sort_by_key(|sample| sample.name);
+    let mut text = String::with_capacity(samples.len() * 96);
+    let mut family = "";
+    for sample in &samples {
+        if sample.name != family {
+            family = sample.name;
+            let kind = match sample.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+            };
+            let help = sample.help.replace('\\', "\\\\").replace('\n', "\\n");
+            text.push_str(&format!("# HELP whither_{family} {help}\n# TYPE whither_{family} {kind}\n"));
+        }
+        put_sample(&mut text, sample);
+    }
+    text
+}
+
+fn put_sample(text: &mut String, sample: &Sample) {
+    // Writing to memory cannot fail.
+    let _ = write!(text, "whither_{}", sample.name);
+    if let Some((label, value)) = &sample.label {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = write!(text, "{{{label}=\"{value}\"}}");
+    }
+    let _ = writeln!(text, " {}", sample.value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut text = String::new();
+        put_sample(&mut text, &Sample::gauge("g", "", 1.5).with_label("l", "a\"b\\c\nd"));
+        assert_eq!(text, "whither_g{l=\"a\\\"b\\\\c\\nd\"} 1.5\n");
+    }
+
+    #[test]
+    fn a_gauge_keeps_its_bound() {
+        let gauge = Gauge::default();
+        assert!(gauge.try_raise(1) && !gauge.try_raise(1));
+        gauge.lower();
+        assert!(gauge.try_raise(1));
+        assert_eq!(gauge.get(), 1);
+    }
+}

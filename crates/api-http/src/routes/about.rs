@@ -1,0 +1,146 @@
+//! The node that answers.
+
+use super::App;
+use crate::answer::{self, Answer, JSON, millis};
+use crate::convert::Text;
+use crate::json;
+use crate::metrics;
+use crate::problem::{self, Problem};
+use crate::query::Query;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::{Response, Uri};
+use bytes::Bytes;
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+use whither_directory::Cursor;
+use whither_model::NodeId;
+
+type Answered = Result<Response<Body>, Problem>;
+
+const LISTING: &str = "\
+Whither: where services are at this moment, and how sure that is.
+
+  GET    /v1/services                                        all services
+  GET    /v1/services/{namespace}/{service}                  where it is
+  GET    /v1/services/{namespace}/{service}/instances/{id}   one instance
+  PUT    /v1/services/{namespace}/{service}/instances/{id}   register it
+  DELETE /v1/services/{namespace}/{service}/instances/{id}   remove it
+  PUT    /v1/services/{namespace}/{service}/instances/{id}/renew   it lives
+  PUT    /v1/services/{namespace}/{service}/instances/{id}/state   ?state=starting|up|draining|maintenance
+  POST   /v1/instances                                       register many
+  GET    /v1/watch/{namespace}/{service}                     be told what changes
+  GET    /v1/watch                                           the same for everything
+  GET    /v1/nodes                                           the cluster
+  POST   /v1/join                                            look for a cluster
+  POST   /v1/leave                                           say goodbye
+  GET    /v1/health                                          how this node is
+  GET    /metrics                                            the same in numbers, for Prometheus
+  GET    /v1/openapi.json                                    everything above, for machines
+
+Register, ask, watch:
+
+  curl -X PUT --json '{\"port\":8080,\"ttl\":\"10s\"}' http://127.0.0.1:7601/v1/services/prod/recos/instances/recos-1
+  curl http://127.0.0.1:7601/v1/services/prod/recos
+  curl 'http://127.0.0.1:7601/v1/services/prod/recos?all=true&explain=true'
+  curl -N http://127.0.0.1:7601/v1/watch/prod/recos
+";
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(super) struct HealthOut<'a> {
+    /// `ok`, or `degraded` when the disk refuses writes.
+    status: &'static str,
+    /// The node's id.
+    #[schema(value_type = String)]
+    node: Text<NodeId>,
+    /// Its name.
+    name: &'a str,
+    /// Its boot number.
+    epoch: u64,
+    /// The software it runs.
+    software: &'a str,
+    /// How old answers about everything can be.
+    age_ms: u64,
+    /// Where its history stands.
+    #[schema(value_type = String)]
+    index: Text<Cursor>,
+    /// Services known.
+    services: usize,
+    /// Instances listed.
+    instances: usize,
+    /// Nodes by state.
+    nodes: NodeCounts,
+    /// What the disk's problem is; null when it has none.
+    disk: Option<&'a str>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct NodeCounts {
+    alive: usize,
+    suspect: usize,
+    down: usize,
+    left: usize,
+}
+
+/// How this node is.
+#[utoipa::path(
+    get, path = "/v1/health", tag = "about",
+    responses((status = 200, body = HealthOut), (status = 400, body = problem::Document))
+)]
+pub(super) async fn health(State(app): State<Arc<App>>, uri: Uri) -> Answered {
+    Query::parse(uri.query(), &[], &[])?;
+    let directory = &app.directory;
+    let identity = directory.identity();
+    let view = directory.view();
+    let age = view.age(directory.clock().now());
+    let disk = directory.vitals().disk_problem();
+    let [alive, suspect, down, left] = super::member_counts(&view);
+    let body = json::line(&HealthOut {
+        status: if disk.is_some() { "degraded" } else { "ok" },
+        node: Text(identity.node),
+        name: identity.name.as_str(),
+        epoch: identity.epoch.0,
+        software: &identity.software,
+        age_ms: millis(age),
+        index: Text(directory.cursor(view.index())),
+        services: view.service_count(),
+        instances: view.instance_count(),
+        nodes: NodeCounts { alive, suspect, down, left },
+        disk: disk.as_deref().map(String::as_str),
+    });
+    Ok(answer::read(&app, age, view.index(), body).map(Body::new))
+}
+
+/// How this node is, in numbers, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "about",
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
+    let text = metrics::render(&app.directory, &app.metrics);
+    whole(text.into(), HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", tag = "about",
+    responses((status = 200, body = Object, content_type = "application/json"))
+)]
+pub(super) async fn openapi(State(app): State<Arc<App>>) -> Response<Body> {
+    whole(app.document.clone(), JSON)
+}
+
+/// What is here, for people.
+#[utoipa::path(get, path = "/", tag = "about", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn listing() -> Response<Body> {
+    whole(Bytes::from_static(LISTING.as_bytes()), HeaderValue::from_static("text/plain; charset=utf-8"))
+}
+
+fn whole(bytes: Bytes, media_type: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(Body::new(Answer::new(bytes)));
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
+}

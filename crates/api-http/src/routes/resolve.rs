@@ -1,0 +1,214 @@
+//! Asking where services are.
+
+use super::App;
+use super::paths::{InService, OfInstance};
+use crate::answer::{self, Instances, millis};
+use crate::convert::{self, InstanceOut, ServiceOut, Text};
+use crate::json;
+use crate::problem::{self, Problem};
+use crate::query::Query;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, Uri};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+use whither_directory::{Cursor, Listed, Ready, Selection, ServiceView, View};
+use whither_model::Instant;
+
+type Answered = Result<Response<Body>, Problem>;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Services)]
+pub(super) struct ServicesOut<'a> {
+    /// How old this answer can be.
+    age_ms: u64,
+    /// Where in this node's history it stands.
+    #[schema(value_type = String)]
+    index: Text<Cursor>,
+    /// Sorted by name.
+    services: Vec<ServiceOut<'a>>,
+}
+
+/// List all services.
+#[utoipa::path(
+    get, path = "/v1/services", tag = "resolve",
+    params(("namespace" = Option<String>, Query, description = "Only services of this namespace")),
+    responses((status = 200, body = ServicesOut), (status = 400, body = problem::Document))
+)]
+pub(super) async fn services(State(app): State<Arc<App>>, uri: Uri) -> Answered {
+    let query = Query::parse(uri.query(), &["namespace"], &[])?;
+    let namespace = query.one("namespace");
+    let view = app.directory.view();
+    let wanted = |service: &&Arc<ServiceView>| namespace.is_none_or(|wanted| service.name().namespace() == wanted);
+    let mut services: Vec<&Arc<ServiceView>> = view.services().filter(wanted).collect();
+    services.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+    let age = view.age(app.directory.clock().now());
+    let body = json::line(&ServicesOut {
+        age_ms: millis(age),
+        index: Text(app.directory.cursor(view.index())),
+        services: services.iter().map(|service| ServiceOut::new(service)).collect(),
+    });
+    Ok(answer::read(&app, age, view.index(), body).map(Body::new))
+}
+
+/// What to show of a service.
+#[derive(Debug, Default)]
+struct Wanted {
+    all: bool,
+    explain: bool,
+    tags: Vec<String>,
+    zone: Option<String>,
+    version: Option<String>,
+}
+
+impl Wanted {
+    fn parse(uri: &Uri) -> Result<Self, Problem> {
+        let query = Query::parse(uri.query(), &["all", "tag", "zone", "version", "explain"], &["tag"])?;
+        Ok(Self {
+            all: query.flag("all")?,
+            explain: query.flag("explain")?,
+            tags: query.all("tag").map(str::to_owned).collect(),
+            zone: query.one("zone").map(str::to_owned),
+            version: query.one("version").map(str::to_owned),
+        })
+    }
+
+    fn filters(&self) -> bool {
+        !self.tags.is_empty() || self.zone.is_some() || self.version.is_some()
+    }
+
+    fn matches(&self, listed: &Listed) -> bool {
+        let registration = &listed.instance.registration;
+        self.tags.iter().all(|tag| registration.tags.iter().any(|present| **present == **tag))
+            && self.zone.as_deref().is_none_or(|zone| *listed.zone == *zone)
+            && self.version.as_deref().is_none_or(|version| *registration.version == *version)
+    }
+
+    /// What to answer. Filters come before the selection, so that a time-out cannot empty a filtered answer either.
+    fn instances(&self, service: &ServiceView, now: Instant) -> Instances {
+        if !self.filters() && !self.explain {
+            return Instances::Ready(if self.all { Ready::JsonAll } else { Ready::JsonSelected });
+        }
+        let matching: Vec<&Arc<Listed>> = service.instances().iter().filter(|listed| self.matches(listed)).collect();
+        let selection = if matching.iter().any(|listed| listed.status.is_usable()) {
+            Selection::Usable
+        } else if matching.iter().any(|listed| listed.status.is_last_known()) {
+            Selection::LastKnown
+        } else {
+            Selection::Empty
+        };
+        let shown = matching.into_iter().filter(|listed| self.all || convert::is_chosen(listed.status, selection));
+        let array = convert::array(shown.map(|listed| {
+            if self.explain { InstanceOut::explained(listed, selection, now) } else { InstanceOut::new(listed) }
+        }));
+        // Reasons hold ages, which move although nothing changed.
+        Instances::Made { array, selection, cacheable: !self.explain }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Service)]
+// The picture of what `answer::service` writes by hand.
+pub(super) struct ServiceDocument<'a> {
+    /// `namespace/service`.
+    service: &'a str,
+    /// How old this answer can be.
+    age_ms: u64,
+    /// When the service last changed, in this node's history.
+    index: &'a str,
+    /// `usable`; `last_known`: none is usable but some only fell silent, and these are they; `empty`.
+    selection: &'a str,
+    /// Members that are down, of whose instances nothing new can be known; absent when none is.
+    unheard: Option<Vec<UnheardDocument<'a>>>,
+    /// Sorted by id.
+    instances: Vec<InstanceOut<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Unheard)]
+// The picture of what `unheard` writes by hand.
+pub(super) struct UnheardDocument<'a> {
+    /// Its id.
+    node: &'a str,
+    /// Its name.
+    name: &'a str,
+    /// How long ago, at most, all that it had said was known here.
+    age_ms: u64,
+}
+
+/// Ask where a service is.
+///
+/// Without parameters, the instances that a caller should use. The headers `X-Whither-Age-Ms`, `X-Whither-Index` and
+/// `ETag` come with the answer; with `If-None-Match` an unchanged answer is 304 with its age in the header.
+#[utoipa::path(
+    get, path = "/v1/services/{namespace}/{service}", tag = "resolve",
+    params(
+        ("namespace" = String, Path), ("service" = String, Path),
+        ("all" = Option<bool>, Query, description = "Also those that callers should not use"),
+        ("tag" = Option<Vec<String>>, Query, description = "Only with this tag; may be repeated, then with all of them"),
+        ("zone" = Option<String>, Query, description = "Only in this zone"),
+        ("version" = Option<String>, Query, description = "Only of this version"),
+        ("explain" = Option<bool>, Query, description = "Say for each instance why it is shown as it is"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that the client has"),
+    ),
+    responses(
+        (status = 200, body = ServiceDocument),
+        (status = 304, description = "Nothing changed"),
+        (status = 400, body = problem::Document),
+        (status = 404, body = problem::Document, description = "Nothing was ever known of it"),
+        (status = 422, body = problem::Document)
+    )
+)]
+pub(super) async fn service(
+    State(app): State<Arc<App>>,
+    InService(name): InService,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answered {
+    let wanted = Wanted::parse(&uri)?;
+    let now = app.directory.clock().now();
+    let choose = |_: &View, service: &ServiceView| wanted.instances(service, now);
+    Ok(answer::service(&app, &name, &headers, choose).map(Body::new))
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OneInstance)]
+pub(super) struct OneInstanceOut<'a> {
+    #[serde(flatten)]
+    instance: InstanceOut<'a>,
+    /// How old this answer can be.
+    age_ms: u64,
+    /// When the instance last changed, in this node's history.
+    #[schema(value_type = String)]
+    index: Text<Cursor>,
+}
+
+/// Ask about one instance.
+#[utoipa::path(
+    get, path = "/v1/services/{namespace}/{service}/instances/{id}", tag = "resolve",
+    params(
+        ("namespace" = String, Path), ("service" = String, Path), ("id" = String, Path),
+        ("explain" = Option<bool>, Query, description = "Say why it is shown as it is"),
+    ),
+    responses(
+        (status = 200, body = OneInstanceOut),
+        (status = 400, body = problem::Document),
+        (status = 404, body = problem::Document),
+        (status = 422, body = problem::Document)
+    )
+)]
+pub(super) async fn instance(State(app): State<Arc<App>>, OfInstance(name, id): OfInstance, uri: Uri) -> Answered {
+    let explain = Query::parse(uri.query(), &["explain"], &[])?.flag("explain")?;
+    let view = app.directory.view();
+    let service = view.service(&name).ok_or_else(|| Problem::unknown_service(&name))?;
+    let listed = service.instance(&id).ok_or_else(|| Problem::unknown_instance(&name, &id))?;
+    let now = app.directory.clock().now();
+    // The service's age and not the instance's own: another node may have claimed the id since.
+    let age = service.age(view.freshness(), now);
+    let instance =
+        if explain { InstanceOut::explained(listed, service.selection(), now) } else { InstanceOut::new(listed) };
+    let index = Text(app.directory.cursor(listed.changed));
+    let body = json::line(&OneInstanceOut { instance, age_ms: millis(age), index });
+    Ok(answer::read(&app, age, listed.changed, body).map(Body::new))
+}

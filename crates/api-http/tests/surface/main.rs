@@ -1,0 +1,11 @@
+//! The surface as a client meets it.
+
+mod document;
+#[path = "../node_double/mod.rs"]
+mod node_double;
+mod reads;
+mod refusals;
+mod sockets;
+mod watches;
+mod wire;
+mod writes;
