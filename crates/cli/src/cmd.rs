@@ -1,0 +1,123 @@
+//! The commands, one file each, and the way to them.
+
+mod agent;
+mod ca;
+mod completions;
+mod config;
+mod deregister;
+mod dev;
+mod drain;
+mod health;
+mod join;
+mod leave;
+mod nodes;
+mod register;
+mod renew;
+mod resolve;
+mod services;
+mod state;
+#[cfg(test)]
+mod tests;
+mod undrain;
+mod watch;
+
+use crate::agent_api::{AgentApi, Answer};
+use crate::cli::Global;
+use crate::console::Console;
+use clap::Subcommand;
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run an agent, here, until it is told to stop
+    Agent(agent::Args),
+    /// Run a cluster of three on loopback to try things out; nothing is kept
+    Dev(dev::Args),
+    /// Register an instance with the agent, or set it anew
+    Register(register::Args),
+    /// Remove an instance for good
+    Deregister(deregister::Args),
+    /// Say that an instance lives: start its lease anew
+    Renew(renew::Args),
+    /// Send an instance nothing new; it finishes what it has
+    Drain(drain::Args),
+    /// Put a drained instance back in service
+    Undrain(undrain::Args),
+    /// Set where an instance is in its life
+    State(state::Args),
+    /// List the cluster's nodes
+    Nodes(nodes::Args),
+    /// List the services
+    Services(services::Args),
+    /// Show where a service is, and how sure that is
+    Resolve(resolve::Args),
+    /// Print what changes, as it changes
+    Watch(watch::Args),
+    /// Make the agent look for a cluster
+    Join(join::Args),
+    /// Make the agent say goodbye to its cluster
+    Leave(leave::Args),
+    /// Show how the agent is
+    Health(health::Args),
+    /// Make and look at cluster secrets
+    Ca(ca::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print an example configuration, or check one
+    Config(config::Args),
+    /// A name alone
+    #[command(external_subcommand)]
+    Short(Vec<OsString>),
+}
+
+/// What a command that asks an agent works with.
+pub(crate) struct Session {
+    /// The agent.
+    pub(crate) api: AgentApi,
+    /// Where to speak.
+    pub(crate) console: Console,
+    /// Whether to print JSON.
+    pub(crate) json: bool,
+}
+
+impl Session {
+    /// Prints what an agent answered: as it came, or in words.
+    fn say<T>(&mut self, answer: &Answer<T>, words: impl FnOnce(&T) -> String) -> io::Result<()> {
+        let words = if self.json { answer.body.trim_end().to_owned() } else { words(&answer.value) };
+        self.console.line(&words)
+    }
+}
+
+/// Runs `command`.
+///
+/// # Errors
+/// Whatever the command says.
+pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
+    let session =
+        || Session { api: AgentApi::new(global.agent.clone()), console: Console::of_process(), json: global.json };
+    match command {
+        Command::Agent(args) => agent::run(&args),
+        Command::Dev(args) => dev::run(&args, global),
+        Command::Register(args) => register::run(&args, &mut session()),
+        Command::Deregister(args) => deregister::run(&args, &mut session()),
+        Command::Renew(args) => renew::run(&args, &mut session()),
+        Command::Drain(args) => drain::run(&args, &mut session()),
+        Command::Undrain(args) => undrain::run(&args, &mut session()),
+        Command::State(args) => state::run(&args, &mut session()),
+        Command::Nodes(args) => nodes::run(&args, &mut session()),
+        Command::Services(args) => services::run(&args, &mut session()),
+        Command::Resolve(args) => resolve::run(&args, &mut session()),
+        Command::Watch(args) => watch::run(&args, &mut session()),
+        Command::Join(args) => join::run(&args, &mut session()),
+        Command::Leave(args) => leave::run(&args, &mut session()),
+        Command::Health(args) => health::run(&args, &mut session()),
+        Command::Ca(args) => ca::run(&args, &mut Console::of_process(), global.json),
+        Command::Completions(args) => completions::run(&args, &mut Console::of_process()),
+        Command::Config(args) => config::run(&args, &mut Console::of_process(), global.json),
+        // The parser has spelled it out; see `cli::parse`.
+        Command::Short(words) => Err(crate::failure::Usage(format!("{words:?} is not a command")).into()),
+    }
+}

@@ -1,0 +1,155 @@
+//! `whither agent`.
+
+use crate::agent::{Agent, Parts};
+use crate::config::{self, Config, LogConfig, LogFormat, Overrides, SeedHost};
+use anyhow::Context;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use whither_transport::ClusterSecret;
+
+/// What the command takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  whither ca init --out cluster.secret          once per cluster; copy it everywhere
+  whither agent --secret-file cluster.secret    the first node
+  whither agent --secret-file cluster.secret --join 10.0.0.1
+  whither agent --config /etc/whither/whither.toml --log-level debug
+
+When it serves it prints one line on standard output:
+  ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"dns\":…}
+SIGTERM and SIGINT stop it politely: peers hear a goodbye, its instances stay as they
+are for a minute and last known after that. `whither leave` takes them along.
+The order in which options win: flag, environment, file, default. All of them: docs/config.md.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = config::load(&args.overrides)?;
+    begin_log(&config.log);
+    let parts = parts(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no event loop")?;
+    runtime.block_on(serve(parts))
+}
+
+fn begin_log(log: &LogConfig) {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(log.level.filter())
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    match log.format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+fn parts(config: Config) -> anyhow::Result<Parts> {
+    let secret = match &config.cluster.secret_file {
+        Some(path) => {
+            if let Some(warning) = ClusterSecret::permission_warning(path) {
+                tracing::warn!("{warning}");
+            }
+            ClusterSecret::read(path)?
+        }
+        None => own_secret(&config.node.data_dir)?,
+    };
+    tracing::info!(fingerprint = %secret.fingerprint(), "cluster secret");
+    let seed = |seed: config::Seed| whither_node::Seed {
+        host: match seed.host {
+            SeedHost::Ip(ip) => ip.to_string(),
+            SeedHost::Name(name) => name.into(),
+        },
+        port: seed.port,
+    };
+    let timing = whither_node::Timing {
+        probe_interval: config.timing.probe_interval,
+        probe_timeout: config.timing.probe_interval * 3 / 10,
+        probe_deadline: config.timing.probe_interval * 8 / 10,
+        suspicion_multiplier: config.timing.suspicion_multiplier.get(),
+        sync_interval: config.timing.sync_interval,
+        ..whither_node::Timing::default()
+    };
+    let dns = config.dns.map(|dns| {
+        let answers = whither_api_dns::Config {
+            zones: dns.zones.iter().map(|zone| zone.as_str().to_owned()).collect(),
+            ttl: dns.ttl,
+            negative_ttl: dns.negative_ttl,
+            workers: dns.workers.get(),
+            ..whither_api_dns::Config::default()
+        };
+        (dns.bind, answers)
+    });
+    let node = whither_node::Config {
+        name: config.node.name,
+        data_dir: config.node.data_dir,
+        zone: config.node.zone,
+        region: config.node.region,
+        software: env!("CARGO_PKG_VERSION").into(),
+        peers_bind: config.peers.bind,
+        advertise: config.peers.advertise.map(|advertise| (advertise.ip, advertise.port)),
+        secret,
+        seeds: config.cluster.join.into_iter().map(seed).collect(),
+        timing,
+        group_window: config.timing.group_window,
+        database_pages_max: None,
+    };
+    Ok(Parts { node, http: config.http.map(|http| http.bind), dns })
+}
+
+/// The secret of a node that listens for peers on loopback only and was given none: its own, made at the first start. Another
+/// agent on this host can join with a copy.
+fn own_secret(data_dir: &Path) -> anyhow::Result<ClusterSecret> {
+    let path = data_dir.join("cluster.secret");
+    if !path.exists() {
+        std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
+        ClusterSecret::generate().write_new(&path)?;
+        tracing::info!(path = %path.display(), "no secret file is configured: made one for this node");
+    }
+    Ok(ClusterSecret::read(&path)?)
+}
+
+async fn serve(parts: Parts) -> anyhow::Result<ExitCode> {
+    // Before anything runs, so that a signal sent early is not missed.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut agent = Agent::start(parts).await?;
+    announce(&agent)?;
+    let why = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        problem = agent.ended() => return Err(problem.into()),
+    };
+    tracing::info!("{why}: saying goodbye");
+    tokio::select! {
+        stopped = agent.stop() => stopped?,
+        // Asked twice: whoever asks wants it gone. What was acknowledged as durable is on disk all the same.
+        _ = terminate.recv() => return Ok(ExitCode::FAILURE),
+        _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells whoever started it that it serves, and where.
+fn announce(agent: &Agent) -> anyhow::Result<()> {
+    let identity = agent.directory().identity();
+    let ready = serde_json::json!({
+        "node": identity.node.to_string(),
+        "name": identity.name.as_str(),
+        "peers": agent.peers().to_string(),
+        "http": agent.http().map(|address| address.to_string()),
+        "dns": agent.dns().map(|address| address.to_string()),
+    });
+    tracing::info!(
+        http = agent.http().map(tracing::field::display),
+        dns = agent.dns().map(tracing::field::display),
+        "serving"
+    );
+    let mut out = std::io::stdout();
+    writeln!(out, "ready {ready}")?;
+    out.flush()?;
+    Ok(())
+}
