@@ -23,8 +23,16 @@ use whither_model::{Epoch, Instant, NodeId, Origin, Seq};
 pub(crate) struct Repair {
     /// The last head heard of each node that is ahead of us, and how often its gap was asked for.
     gaps: BTreeMap<NodeId, Gap>,
-    /// Since when we are fetching from somebody. One at a time, or a joining node would be sent everything by everyone.
-    pulling: Option<(NodeId, Instant)>,
+    /// The fetch under way. One at a time, or a joining node would be sent everything by everyone, several times over.
+    fetch: Option<Fetch>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fetch {
+    peer: NodeId,
+    nonce: u64,
+    /// When it last made progress.
+    heard: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +43,7 @@ struct Gap {
 }
 
 /// How long a fetch may be silent before another may begin.
-const PULL_TIMEOUT: Duration = Duration::from_secs(1);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Replica {
     pub(crate) fn compare_with_somebody(&mut self) {
@@ -70,8 +78,8 @@ impl Replica {
     pub(crate) fn handle_digest(&mut self, sender: &Sender, digest: &Digest) {
         if digest.rows != self.rows.digest() {
             self.counters.syncs_different += 1;
-            if self.may_pull(sender.belief.node) {
-                self.send_vector(sender.from, true);
+            if let Some(fetch) = self.begin_fetch(sender.belief.node) {
+                self.send_vector(sender.from, true, fetch);
             }
             return;
         }
@@ -87,21 +95,23 @@ impl Replica {
         }
     }
 
-    /// Whether to fetch from `peer` now; if so, nobody else is fetched from for a while.
-    fn may_pull(&mut self, peer: NodeId) -> bool {
-        let busy = self.repair.pulling.is_some_and(|(with, since)| {
-            with != peer && self.now.mono.since(since) < PULL_TIMEOUT && self.members.is_present(with)
+    /// Begins to fetch from `peer`, unless a fetch is under way.
+    fn begin_fetch(&mut self, peer: NodeId) -> Option<u64> {
+        let busy = self.repair.fetch.is_some_and(|fetch| {
+            self.now.mono.since(fetch.heard) < FETCH_TIMEOUT && self.members.is_present(fetch.peer)
         });
-        if !busy {
-            self.repair.pulling = Some((peer, self.now.mono));
+        if busy {
+            return None;
         }
-        !busy
+        let nonce = self.random.next().max(1);
+        self.repair.fetch = Some(Fetch { peer, nonce, heard: self.now.mono });
+        Some(nonce)
     }
 
-    fn send_vector(&mut self, to: SocketAddr, answer_wanted: bool) {
+    fn send_vector(&mut self, to: SocketAddr, answer_wanted: bool, fetch: u64) {
         let seen =
             self.rows.all_seen().filter(|(_, seen)| !seen.is_empty()).map(|(origin, seen)| seen_wire(origin, seen));
-        let vector = Some(Vector { seen: seen.collect(), partial: false, answer_wanted });
+        let vector = Some(Vector { seen: seen.collect(), partial: false, answer_wanted, fetch });
         self.send(&[to], Route::Stream, Packet { vector, ..Packet::default() });
     }
 
@@ -118,9 +128,10 @@ impl Replica {
         if furthest.is_some_and(|(origin, seq)| self.is_impostor(origin, seq)) {
             return;
         }
-        let cells = self.lacking(&theirs, vector.partial);
+        let cells = Cells { fetch: vector.fetch, ..self.lacking(&theirs, vector.partial) };
         let incomplete = cells.more;
-        if !cells.sections.is_empty() {
+        // An empty answer says that the fetch is over.
+        if !cells.sections.is_empty() || vector.fetch != 0 {
             self.send(&[sender.from], Route::Stream, Packet { cells: Some(cells), ..Packet::default() });
         }
         let behind = || {
@@ -130,8 +141,13 @@ impl Replica {
             })
         };
         // If they are still being filled up they will ask again, and then it is our turn.
-        if !vector.partial && vector.answer_wanted && !incomplete && behind() && self.may_pull(sender.belief.node) {
-            self.send_vector(sender.from, false);
+        if !vector.partial
+            && vector.answer_wanted
+            && !incomplete
+            && behind()
+            && let Some(fetch) = self.begin_fetch(sender.belief.node)
+        {
+            self.send_vector(sender.from, false, fetch);
         }
     }
 
@@ -196,13 +212,13 @@ impl Replica {
                 self.rows.see(origin, Seq(*first), Seq(*last));
             }
         }
+        let current = self.repair.fetch.as_mut().filter(|fetch| cells.fetch != 0 && fetch.nonce == cells.fetch);
+        let Some(fetch) = current else { return };
         if cells.more {
-            if let Some((_, since)) = &mut self.repair.pulling {
-                *since = self.now.mono;
-            }
-            self.send_vector(from, true);
+            fetch.heard = self.now.mono;
+            self.send_vector(from, true, cells.fetch);
         } else {
-            self.repair.pulling = None;
+            self.repair.fetch = None;
         }
     }
 
@@ -224,6 +240,12 @@ impl Replica {
             self.repair.gaps.remove(&node);
             return;
         };
+        let Some(fetch) = self.begin_fetch(node) else {
+            // What is missing may well be on its way already.
+            self.timers.set(Timer::Gap(node), self.now.mono + self.config.timing.gap_grace);
+            return;
+        };
+        let Some(gap) = self.repair.gaps.get_mut(&node) else { return };
         gap.asked += 1;
         let wait = (self.config.timing.gap_grace * 2u32.saturating_pow(gap.asked.min(16)))
             .min(self.config.timing.sync_interval);
@@ -234,7 +256,7 @@ impl Replica {
         if self.rows.seen(origin).is_none() {
             seen.push(seen_wire(origin, &Ranges::default()));
         }
-        let vector = Some(Vector { seen, partial: true, answer_wanted: false });
+        let vector = Some(Vector { seen, partial: true, answer_wanted: false, fetch });
         self.send(&[to], Route::Stream, Packet { vector, ..Packet::default() });
     }
 }

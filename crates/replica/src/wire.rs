@@ -155,6 +155,9 @@ pub(crate) struct Vector {
     /// The sender would also fill the receiver's gaps.
     #[prost(bool, tag = "3")]
     pub(crate) answer_wanted: bool,
+    /// Names the fetch that this belongs to, for the answer to repeat; zero: none.
+    #[prost(uint64, tag = "4")]
+    pub(crate) fetch: u64,
 }
 
 /// Rows of one origin.
@@ -179,6 +182,9 @@ pub(crate) struct Cells {
     /// There is more; send a vector to get it.
     #[prost(bool, tag = "2")]
     pub(crate) more: bool,
+    /// The fetch that this answers.
+    #[prost(uint64, tag = "3")]
+    pub(crate) fetch: u64,
 }
 
 /// Everything that travels.
