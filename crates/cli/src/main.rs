@@ -19,10 +19,6 @@ mod table;
 
 use std::process::ExitCode;
 
-// The agent allocates from many threads for as long as it lives; the system's allocator fragments under that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let (error, hint) = match cli::parse(std::env::args_os().collect()) {
         Ok((cli, hint)) => match cmd::run(cli.command, &cli.global) {

@@ -111,7 +111,7 @@ impl Publisher {
                 name: Arc::clone(&member.name),
                 state: member.state,
                 vouches: member.vouches,
-                zone: member.zone.clone(),
+                zone: (&*member.zone).into(),
                 known,
             },
             // Its rows came here before membership met it: nobody vouches yet.
@@ -119,7 +119,7 @@ impl Publisher {
                 name: Arc::new(NodeName::default()),
                 state: if own { MemberState::Alive } else { MemberState::Down },
                 vouches: own,
-                zone: Box::default(),
+                zone: Arc::default(),
                 known,
             },
         }

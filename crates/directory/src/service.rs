@@ -91,7 +91,7 @@ pub struct Listed {
     /// What membership believes of the owner.
     pub owner_state: MemberState,
     /// The zone it is in: its own, or else its owner's.
-    pub zone: Box<str>,
+    pub zone: Arc<str>,
     /// When it last changed in this node's views.
     pub changed: Index,
     /// Up to when its owner is known; `None` for instances of this very node.
@@ -104,15 +104,15 @@ pub(crate) struct Owner {
     pub(crate) name: Arc<NodeName>,
     pub(crate) state: MemberState,
     pub(crate) vouches: bool,
-    pub(crate) zone: Box<str>,
+    pub(crate) zone: Arc<str>,
     pub(crate) known: Option<KnownUntil>,
 }
 
 impl Listed {
     pub(crate) fn new(instance: Arc<Instance>, owner: &Owner, changed: Index) -> Self {
         let zone = match &*instance.registration.zone {
-            "" => owner.zone.clone(),
-            own => own.into(),
+            "" => Arc::clone(&owner.zone),
+            _ => Arc::clone(&instance.registration.zone),
         };
         Self {
             status: Status::of(&instance, owner.vouches),

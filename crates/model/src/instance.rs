@@ -5,6 +5,7 @@ use crate::{InstanceId, NodeId, PortName, ServiceName, Version, WallTime};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
@@ -114,7 +115,9 @@ pub struct Port {
     pub number: u16,
 }
 
-/// What a client asks to have registered. [`Registration::check`] has passed for every one that leaves a surface.
+/// What a client asks to have registered. What instances of one service usually have in common is behind shared pointers.
+///
+/// [`Registration::check`] has passed for every one that leaves a surface.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registration {
     /// The service it serves.
@@ -124,17 +127,17 @@ pub struct Registration {
     /// Where it listens.
     pub address: IpAddr,
     /// Its ports; the first is the one a caller gets who names none.
-    pub ports: Box<[Port]>,
+    pub ports: Arc<[Port]>,
     /// Labels for selection, in the order given.
-    pub tags: Box<[Box<str>]>,
+    pub tags: Arc<[Box<str>]>,
     /// Free key–value pairs, sorted by key.
-    pub meta: Box<[(Box<str>, Box<str>)]>,
+    pub meta: Arc<[(Box<str>, Box<str>)]>,
     /// Relative share of traffic, 1 to 65 535; 100 unless told otherwise.
     pub weight: u16,
     /// The version of the software it runs; may be empty.
-    pub version: Box<str>,
+    pub version: Arc<str>,
     /// Failure domain; empty means its node's.
-    pub zone: Box<str>,
+    pub zone: Arc<str>,
     /// Where it is in its life.
     pub state: State,
     /// How it is.
@@ -179,12 +182,12 @@ impl Registration {
             service,
             id,
             address,
-            ports: Box::default(),
-            tags: Box::default(),
-            meta: Box::default(),
+            ports: Arc::default(),
+            tags: Arc::default(),
+            meta: Arc::default(),
             weight: Self::DEFAULT_WEIGHT,
-            version: Box::default(),
-            zone: Box::default(),
+            version: Arc::default(),
+            zone: Arc::default(),
             state: State::Up,
             health: Health::Passing,
             lease: None,
@@ -216,7 +219,7 @@ impl Registration {
             text(&format!("tags[{at}]"), tag, 1, limits::TAG_BYTES_MAX)?;
         }
         count("meta", self.meta.len(), limits::META_MAX)?;
-        for (key, value) in &self.meta {
+        for (key, value) in &*self.meta {
             text("meta key", key, 1, limits::META_KEY_BYTES_MAX)?;
             text(&format!("meta.{key}"), value, 0, limits::META_VALUE_BYTES_MAX)?;
         }

@@ -88,7 +88,7 @@ impl Replica {
             }
             return;
         }
-        let Some(instance) = catalog::decode_instance(row) else {
+        let Some(mut instance) = catalog::decode_instance(row) else {
             self.counters.rows_unreadable += 1;
             return;
         };
@@ -99,6 +99,7 @@ impl Replica {
                 self.count_owned(&instance.registration.service, true);
             }
         }
+        self.sharing.share(&mut instance.registration);
         self.ready.deltas.push(Delta::Instance(Arc::new(instance)));
     }
 

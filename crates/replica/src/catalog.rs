@@ -184,8 +184,8 @@ pub fn decode_instance(row: &Row) -> Option<Instance> {
         tags: record.tags.into_iter().map(String::into_boxed_str).collect(),
         meta: record.meta.into_iter().map(|pair| (pair.key.into_boxed_str(), pair.value.into_boxed_str())).collect(),
         weight: u16::try_from(record.weight).ok()?,
-        version: record.version.into_boxed_str(),
-        zone: record.zone.into_boxed_str(),
+        version: record.version.into(),
+        zone: record.zone.into(),
         state: match record.state {
             0 => State::Starting,
             1 => State::Up,

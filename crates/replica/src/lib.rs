@@ -24,6 +24,7 @@ pub mod random;
 mod ready;
 mod repair;
 mod rows;
+mod sharing;
 mod spreading;
 mod timers;
 mod wire;
@@ -43,6 +44,7 @@ use membership::Members;
 use probing::Probing;
 use random::Random;
 use repair::Repair;
+use sharing::Sharing;
 use spreading::Outbox;
 use timers::{Timer, Timers};
 use whither_model::durable::Snapshot;
@@ -72,6 +74,7 @@ pub struct Replica {
     owned: BTreeMap<ServiceName, usize>,
     outbox: Outbox,
     repair: Repair,
+    sharing: Sharing,
     probing: Probing,
     known_dirty: BTreeSet<NodeId>,
     ready: Ready,
@@ -102,6 +105,7 @@ impl Replica {
             owned: BTreeMap::new(),
             outbox: Outbox::default(),
             repair: Repair::default(),
+            sharing: Sharing::default(),
             probing: Probing::default(),
             known_dirty: BTreeSet::new(),
             ready: Ready::default(),

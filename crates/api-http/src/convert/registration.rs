@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use whither_model::limits::REGISTRATIONS_PER_REQUEST_MAX;
 use whither_model::name::BadName;
@@ -194,11 +195,11 @@ fn registration(
 }
 
 /// `port`, a bare number, or `ports`, an object; their order is kept because the first is the one most callers get.
-fn ports(fields: &mut Fields) -> Result<Box<[Port]>, Invalid> {
+fn ports(fields: &mut Fields) -> Result<Arc<[Port]>, Invalid> {
     const NUMBER: &str = "a whole number from 1 to 65535";
     let bare = fields.take("port");
     let Some((path, value)) = fields.take("ports") else {
-        let Some((path, value)) = bare else { return Ok(Box::default()) };
+        let Some((path, value)) = bare else { return Ok(Arc::default()) };
         return Ok([Port { name: PortName::default(), number: number(&value, &path, NUMBER)? }].into());
     };
     if bare.is_some() {
@@ -223,7 +224,7 @@ fn number(value: &Json, path: &str, expected: &str) -> Result<u16, Invalid> {
     }
 }
 
-fn texts(value: Json, path: &str) -> Result<Box<[Box<str>]>, Invalid> {
+fn texts(value: Json, path: &str) -> Result<Arc<[Box<str>]>, Invalid> {
     let items = value.array(path, r#"an array of texts such as ["v2","canary"]"#)?;
     items.into_iter().enumerate().map(|(at, item)| Ok(item.text(&format!("{path}[{at}]"), "a text")?.into())).collect()
 }
@@ -231,7 +232,7 @@ fn texts(value: Json, path: &str) -> Result<Box<[Box<str>]>, Invalid> {
 /// A key and its value.
 type Pair = (Box<str>, Box<str>);
 
-fn meta(value: Json, path: &str) -> Result<Box<[Pair]>, Invalid> {
+fn meta(value: Json, path: &str) -> Result<Arc<[Pair]>, Invalid> {
     let members = value.object(path, r#"an object of texts such as {"team":"ml"}"#)?;
     let mut pairs = Vec::with_capacity(members.len());
     for (key, value) in members {
