@@ -80,7 +80,7 @@ impl World {
         world.register("web", "host:w3:80", "2001:db8::3", |r| r.weight = 7);
         world.register("prod/api", "a1", "10.0.1.1", |r| r.meta = [("team".into(), "blue".into())].into());
         world.register("node/web", "n1", "10.0.2.1", |_| ());
-        world.register("prod/no-port", "p1", "10.0.3.1", |r| r.ports = Box::default());
+        world.register("prod/no-port", "p1", "10.0.3.1", |r| r.ports = std::sync::Arc::default());
         world
     }
 
