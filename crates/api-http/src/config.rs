@@ -28,7 +28,8 @@ impl Default for Config {
             watches_max: 10_000,
             body_bytes_max: 8 * 1024 * 1024,
             heartbeat: Duration::from_secs(10),
-            header_read: Duration::from_secs(10),
+            // Longer than the idle time of most clients' connection pools, so that they close first.
+            header_read: Duration::from_secs(75),
             body_read: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }

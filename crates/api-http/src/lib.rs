@@ -12,6 +12,7 @@ mod front;
 mod json;
 mod limits;
 mod metrics;
+mod origin;
 mod problem;
 mod query;
 mod routes;

@@ -26,6 +26,7 @@ pub(crate) enum Slug {
     NotFound,
     MethodNotAllowed,
     UnsupportedMediaType,
+    ForeignPage,
     Internal,
 }
 
@@ -48,6 +49,7 @@ impl Slug {
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON")
             }
+            Self::ForeignPage => ("foreign-page", StatusCode::FORBIDDEN, "Not for web pages of other origins"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault in this node"),
         }
     }

@@ -80,7 +80,8 @@ pub fn router(directory: Arc<Directory>, config: Config) -> Router {
 
 /// `router`, in which a panic ends one request.
 fn guarded(app: &Arc<App>, router: Router) -> Router {
-    router.layer(CatchPanicLayer::custom(Fault(Arc::clone(app))))
+    let guard = axum::middleware::from_fn(crate::origin::refuse_foreign_pages);
+    router.layer(guard).layer(CatchPanicLayer::custom(Fault(Arc::clone(app))))
 }
 
 fn admit(connections: &mut JoinSet<()>, front: &Front, stream: TcpStream) {

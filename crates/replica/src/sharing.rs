@@ -7,13 +7,16 @@ use core::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 use whither_model::{Port, Registration, ServiceName};
 
+/// A key and its value.
+type Pair = (Box<str>, Box<str>);
+
 /// What instances usually share with others, as lately seen.
 #[derive(Debug, Default)]
 pub(crate) struct Sharing {
     services: Pool<ServiceName>,
     ports: Pool<Arc<[Port]>>,
     tags: Pool<Arc<[Box<str>]>>,
-    meta: Pool<Arc<[(Box<str>, Box<str>)]>>,
+    meta: Pool<Arc<[Pair]>>,
     texts: Pool<Arc<str>>,
 }
 

@@ -15,6 +15,20 @@ fn assert_problem(reply: &Reply, expected: &Value) {
 }
 
 #[tokio::test]
+async fn pages_of_other_origins_change_nothing() {
+    let node = NodeDouble::start();
+    node.instance(0xa, "prod/recos", "r1", |_| ());
+    let routes = routes(&node);
+    let put = "PUT /v1/services/prod/recos/instances/r2";
+    let reply = call(&routes, put, &[("sec-fetch-site", "cross-site")], r#"{"port":80}"#).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["type"]), (403, &json!("urn:whither:problem:foreign-page")));
+    let reply = call(&routes, "GET /v1/services/prod/recos", &[("sec-fetch-site", "cross-site")], "").await;
+    assert_eq!(reply.json()["instances"].as_array().map(Vec::len), Some(1), "readable, and nothing was added");
+    let own_page = [("sec-fetch-site", "same-origin"), ("content-type", "application/json")];
+    assert_eq!(call(&routes, put, &own_page, r#"{"port":80}"#).await.status.as_u16(), 201);
+}
+
+#[tokio::test]
 async fn problems_are_told_whole() {
     let node = NodeDouble::start();
     node.instance(0xa, "prod/recos", "r1", |_| ());

@@ -1,0 +1,41 @@
+//! All benchmarks, by name.
+
+mod dns;
+mod join;
+mod limits;
+mod memory;
+mod propagate;
+mod renew;
+mod resolve;
+mod spread;
+
+use crate::report::Report;
+use crate::setup::Setup;
+use anyhow::Result;
+
+/// One benchmark.
+pub(crate) struct Benchmark {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    /// What it measures, in one line.
+    pub(crate) about: &'static str,
+    /// Measures. What was found before an error stays in the report.
+    pub(crate) run: fn(&Setup, &mut Report) -> Result<()>,
+}
+
+/// Every benchmark, in the order in which `all` runs them.
+pub(crate) const ALL: [Benchmark; 8] = [
+    limits::BENCHMARK,
+    propagate::BENCHMARK,
+    spread::BENCHMARK,
+    resolve::BENCHMARK,
+    dns::BENCHMARK,
+    renew::BENCHMARK,
+    memory::BENCHMARK,
+    join::BENCHMARK,
+];
+
+/// What may be asked for.
+pub(crate) fn names() -> Vec<&'static str> {
+    ["list", "all"].into_iter().chain(ALL.iter().map(|one| one.name)).collect()
+}
