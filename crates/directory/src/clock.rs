@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use whither_model::{Instant, WallTime};
 
 /// Reads monotonic and wall time. Clones read the same clock.
@@ -11,7 +11,7 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { started: std::time::Instant },
+    System { started: Duration },
     Manual(Arc<AtomicU64>),
 }
 
@@ -19,7 +19,7 @@ impl Clock {
     /// The machine's clock, reading [`Instant::START`] now.
     #[must_use]
     pub fn system() -> Self {
-        Self(Source::System { started: std::time::Instant::now() })
+        Self(Source::System { started: since_boot() })
     }
 
     /// A clock that stands at [`Instant::START`] until [`Clock::set`] moves it, for tests.
@@ -39,7 +39,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Instant {
         match &self.0 {
-            Source::System { started } => Instant::START + started.elapsed(),
+            Source::System { started } => Instant::START + since_boot().saturating_sub(*started),
             Source::Manual(micros) => Instant::from_micros(micros.load(Ordering::Acquire)),
         }
     }
@@ -55,4 +55,15 @@ impl Clock {
             Source::Manual(_) => WallTime(self.now().since(Instant::START).as_millis().try_into().unwrap_or(u64::MAX)),
         }
     }
+}
+
+/// Time since the machine booted, counting what it was suspended for: other nodes' clocks went on meanwhile, so one that
+/// stood still would make ages lie. (`std`'s monotonic clock stands still.)
+fn since_boot() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    // Elsewhere the monotonic clock counts suspension itself.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }

@@ -1,7 +1,7 @@
 //! The single writer of views: applies differences, then swaps one pointer.
 
 use crate::directory::Directory;
-use crate::freshness::KnownUntil;
+use crate::freshness::{Freshness, KnownUntil};
 use crate::service::{Listed, Owner, Removals, ServiceView};
 use crate::view::{Index, NodeView, View};
 use std::collections::BTreeMap;
@@ -19,6 +19,9 @@ pub struct Publisher {
     /// Claims to an instance id that a newer claim of another owner hides.
     shadowed: BTreeMap<(ServiceName, InstanceId), BTreeMap<NodeId, Arc<Instance>>>,
     nodes_changed: bool,
+    /// What has become known since the last view, and up to when. Shown with the next view, never before it: a reader of
+    /// the present view must not be told that it knows more than it shows.
+    raised: Vec<(KnownUntil, Instant)>,
 }
 
 /// What the publisher keeps of a node beyond what it shows.
@@ -52,6 +55,7 @@ impl Publisher {
             staged: BTreeMap::new(),
             shadowed: BTreeMap::new(),
             nodes_changed: false,
+            raised: Vec::new(),
         }
     }
 
@@ -70,6 +74,7 @@ impl Publisher {
     pub fn publish(&mut self) -> bool {
         self.staged.retain(|_, staged| staged.touched);
         if self.staged.is_empty() && !self.nodes_changed {
+            self.raise_known();
             return false;
         }
         let index = self.next_index();
@@ -85,7 +90,10 @@ impl Publisher {
             self.view.nodes = Arc::new(self.show_nodes());
         }
         self.view.index = index;
+        // A view that somebody still holds lacks what this one shows: it keeps the floor it had.
+        self.view.freshness = Freshness::new(self.floor());
         self.directory.show(self.view.clone());
+        self.raise_known();
         wake.iter().for_each(|changed| changed.notify_waiters());
         true
     }
@@ -159,6 +167,15 @@ impl Publisher {
             }
             Ok(at) => {
                 let present = Arc::clone(&staged.instances[at]);
+                let claims = self.shadowed.get(&(service.clone(), id.clone()));
+                let outranked =
+                    claims.is_some_and(|claims| claims.values().any(|other| claim_rank(other) > claim_rank(&instance)));
+                if present.owner() == owner_id && outranked {
+                    // The end of the older claim was not seen here, because a newer one replaced it under way.
+                    self.release(&service, &id, owner_id);
+                    return self.claim(instance);
+                }
+                let staged = self.stage(&service);
                 if present.owner() == owner_id {
                     let listed = Listed::new(instance, &owner, index);
                     if !listed.shows_same(&present) {
@@ -247,7 +264,6 @@ impl Publisher {
         node.member = Some(member);
         self.nodes_changed = true;
         self.show_owner(id);
-        self.refresh_floor();
     }
 
     fn member_gone(&mut self, id: NodeId) {
@@ -255,7 +271,6 @@ impl Publisher {
             node.member = None;
             self.nodes_changed = true;
             self.show_owner(id);
-            self.refresh_floor();
         }
         self.nodes.retain(|_, node| node.member.is_some() || !node.services.is_empty());
     }
@@ -282,12 +297,19 @@ impl Publisher {
     fn current(&mut self, id: NodeId, as_of: Instant) {
         // Of a node that is no member and owns nothing there is no answer whose age this could be.
         if let Some(node) = self.nodes.get(&id) {
-            node.known.set(as_of);
-            self.refresh_floor();
+            self.raised.push((node.known.clone(), as_of));
         }
     }
 
-    fn refresh_floor(&self) {
+    fn raise_known(&mut self) {
+        for (known, as_of) in std::mem::take(&mut self.raised) {
+            known.set(as_of);
+        }
+        self.view.freshness.raise(self.floor());
+    }
+
+    /// Up to when every present member is known.
+    fn floor(&self) -> Instant {
         let own = self.directory.identity().node;
         let floor = self
             .nodes
@@ -295,7 +317,7 @@ impl Publisher {
             .filter(|(id, node)| **id != own && node.member.as_ref().is_some_and(|member| member.state.is_present()))
             .map(|(_, node)| node.known.get())
             .min();
-        self.view.freshness.raise(floor.unwrap_or(Instant::DISTANT_FUTURE));
+        floor.unwrap_or(Instant::DISTANT_FUTURE)
     }
 
     fn show_nodes(&self) -> Vec<Arc<NodeView>> {

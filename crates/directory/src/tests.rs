@@ -128,6 +128,36 @@ fn what_nobody_would_notice_makes_no_new_view() {
     assert!(Arc::ptr_eq(&web, &world.web()), "ready answers are kept");
 }
 
+/// A newer claim that was seen and then replaced under way must not decide for ever.
+#[test]
+fn who_is_shown_does_not_depend_on_what_was_seen_between() {
+    let shown = |seen_between: bool| {
+        let mut world = World::new();
+        world.register(1, "w1", 100, |_| ());
+        world.register(2, "w1", 200, |_| ());
+        if seen_between {
+            world.remove(2, "w1");
+        }
+        world.register(2, "w1", 50, |r| r.weight = 7);
+        world.list()
+    };
+    assert_eq!(shown(true), shown(false));
+    assert_eq!(shown(true)[0].1, 1);
+}
+
+/// Whoever holds a view must not be told that it knows what only a later one shows.
+#[test]
+fn a_view_that_is_held_does_not_grow_younger() {
+    let mut world = World::new();
+    let at = |secs| Instant::START + Duration::from_secs(secs);
+    world.publisher.apply(Delta::Current { node: node(2), as_of: at(10) });
+    world.publisher.publish();
+    let held = world.directory.view();
+    world.publisher.apply(Delta::Current { node: node(2), as_of: at(20) });
+    world.register(2, "w1", 1, |_| ());
+    assert_eq!((held.age(at(20)).as_secs(), world.directory.view().age(at(20)).as_secs()), (10, 0));
+}
+
 #[test]
 fn age_covers_present_members_and_absent_owners() {
     let mut world = World::new();
@@ -135,6 +165,7 @@ fn age_covers_present_members_and_absent_owners() {
     let at = |secs| start + Duration::from_secs(secs);
     world.register(2, "w1", 1, |_| ());
     world.publisher.apply(Delta::Current { node: node(2), as_of: at(1) });
+    world.publisher.publish();
     let age = |world: &World, secs| world.web().age(world.directory.view().freshness(), at(secs)).as_secs();
     assert_eq!(age(&world, 3), 2);
     world.member(2, "b", MemberState::Down);

@@ -1,6 +1,7 @@
 //! Where rows become meaning: a row that changed is shown, counted and leased.
 
 use crate::catalog::{self, NodeProfile};
+use crate::limits::BOOTS_MAX;
 use crate::rows::{Merged, RowIx};
 use crate::wire::{Change, RowWire};
 use crate::{Replica, Rows};
@@ -15,7 +16,8 @@ const KEY_BYTES_MAX: usize = 1_024;
 impl Replica {
     /// Merges a change of somebody. Returns whether it was new.
     pub(crate) fn merge_change(&mut self, change: &Change) -> bool {
-        let Some(node) = NodeId::new(change.node).filter(|_| change.seq != 0) else {
+        let valid = change.seq != 0 && change.epoch <= BOOTS_MAX;
+        let Some(node) = NodeId::new(change.node).filter(|_| valid) else {
             self.counters.changes_refused += 1;
             return false;
         };
@@ -27,8 +29,12 @@ impl Replica {
         if self.is_impostor(origin, change.seq) {
             return false;
         }
+        // A seq that there is no room to remember is not applied either: equal digests must mean equal rows.
+        if !self.rows.see(origin, Seq(change.seq), Seq(change.seq)) {
+            self.counters.changes_refused += 1;
+            return false;
+        }
         change.rows.iter().for_each(|row| self.merge_row(origin, change.seq, row));
-        self.rows.see(origin, Seq(change.seq), Seq(change.seq));
         self.counters.changes_new += 1;
         true
     }

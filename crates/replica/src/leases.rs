@@ -22,6 +22,11 @@ struct Lease {
 }
 
 impl Leases {
+    /// Gives every lease more time.
+    pub(crate) fn put_off(&mut self, by: Duration) {
+        self.running.values_mut().for_each(|lease| lease.ends = lease.ends + by);
+    }
+
     pub(crate) fn is_silent(&self, row: RowIx) -> bool {
         self.running.get(&row).is_some_and(|lease| lease.silent)
     }

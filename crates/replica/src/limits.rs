@@ -31,6 +31,12 @@ pub const MEMBERS_MAX: usize = 100_000;
 pub const STATEMENTS_MAX: usize = 4_096;
 /// Statements taken from one push-pull message.
 pub const STATEMENTS_PER_MESSAGE_MAX: usize = MEMBERS_MAX;
+/// Highest boot number and incarnation that are believed; an index of a view has 32 bits for the boot.
+pub const BOOTS_MAX: u64 = u32::MAX as u64;
+/// How often one that said goodbye is asked for what is missing: for about half a minute.
+pub const GOODBYE_ASKS_MAX: u32 = 40;
+/// Addresses of seeds kept; the newest stay.
+pub const SEEDS_MAX: usize = 64;
 /// How far a peer's monotonic clock may drift from ours: parts per million, both clocks together.
 pub const CLOCK_DRIFT_PPM: u64 = 400;
 /// A timer that fires later than this after its time says that this node stood still: it must not accuse anybody.

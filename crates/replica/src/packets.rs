@@ -2,7 +2,7 @@
 
 use crate::Replica;
 use crate::ready::Route;
-use crate::wire::{Belief, Change, Malformed, Packet, Statement};
+use crate::wire::{Belief, Change, Malformed, Packet, Statement, Vector};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use prost::Message;
@@ -33,6 +33,10 @@ impl Replica {
                 self.counters.packets_received += 1;
                 if !self.left {
                     self.handle_checked(belief, from, route, packet);
+                } else if let Some(vector) = packet.vector.filter(|_| belief.node != self.me.node) {
+                    // Its last words may have been lost: it goes on giving them to whoever lacks them.
+                    let sender = Sender { belief, from, route, left_at: None };
+                    self.handle_vector(&sender, &Vector { answer_wanted: false, ..vector });
                 }
                 Ok(())
             }

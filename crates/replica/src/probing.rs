@@ -1,7 +1,7 @@
 //! SWIM (Das, Gupta, Motivala 2002): probes, suspicion, and finding each other.
 
 use crate::apply::profile_of;
-use crate::limits::STATEMENTS_PER_MESSAGE_MAX;
+use crate::limits::{DIRECT_PEERS_MAX, STATEMENTS_PER_MESSAGE_MAX};
 use crate::membership::Heard;
 use crate::packets::Sender;
 use crate::ready::Route;
@@ -122,6 +122,7 @@ impl Replica {
         let grace = late + self.suspicion_length();
         self.timers.put_off(grace, |timer| matches!(timer, Timer::Suspicion(_)));
         // Renewals may have piled up unread while nobody was looking: leases get the time back.
+        self.leases.put_off(late);
         self.timers.put_off(late, |timer| matches!(timer, Timer::Lease(_)));
     }
 
@@ -172,14 +173,21 @@ impl Replica {
             }
             MemberState::Down => self.members.set_vouches(node, false),
             MemberState::Left => {
-                self.members.set_vouches(node, was.is_some_and(MemberState::is_present));
+                // Heard once more of one whose grace is running, it is the same goodbye.
+                let in_grace =
+                    was == Some(MemberState::Left) && self.members.get(node).is_some_and(|entry| entry.vouches);
+                self.members.set_vouches(node, in_grace || was.is_some_and(MemberState::is_present));
                 self.timers.set(Timer::VouchEnd(node), self.now.mono + self.config.timing.leave_grace);
             }
         }
         self.show_member(node);
         self.store_member(node);
         self.outbox.urgent = true;
-        if heard.now.state == MemberState::Alive && was != Some(MemberState::Alive) {
+        let back = heard.before.is_some_and(|before| {
+            before.state == MemberState::Suspect && before.epoch == heard.now.epoch && before.incarnation > 0
+        });
+        // A suspect that objects was here all the time; greeting it would only burden one that is slow already.
+        if heard.now.state == MemberState::Alive && was != Some(MemberState::Alive) && !back {
             self.greet(heard.now);
         }
     }
@@ -191,7 +199,10 @@ impl Replica {
         }
         // The ping measures its clock, so that answers have a provable age from the first exchange on.
         let ping = self.dialling_ping(member.node.get());
-        let digest = Some(self.own_digest(true));
+        // In a large cluster only a few compare state with a newcomer, or everybody would send it everything.
+        let present = self.members.present_count();
+        let compares = present <= DIRECT_PEERS_MAX || self.random.below(present) < DIRECT_PEERS_MAX;
+        let digest = compares.then(|| self.own_digest(true));
         self.send(&[member.address], Route::Datagram, Packet { ping: Some(ping), digest, ..Packet::default() });
     }
 
@@ -209,7 +220,8 @@ impl Replica {
             return;
         }
         let accused = belief.epoch == self.me.epoch && belief.state != MemberState::Alive && !self.left;
-        if accused && belief.incarnation >= self.incarnation {
+        // At the last incarnation nothing can refute it; answering all the same would be answered for ever.
+        if accused && (self.incarnation..limits::BOOTS_MAX).contains(&belief.incarnation) {
             self.incarnation = belief.incarnation.saturating_add(1);
             self.counters.refutations += 1;
             self.outbox.urgent = true;
@@ -277,10 +289,11 @@ impl Replica {
 
     pub(crate) fn join_seeds(&mut self, seeds: Vec<SocketAddr>) {
         for seed in seeds {
-            if !self.config.seeds.contains(&seed) {
-                self.config.seeds.push(seed);
-            }
+            self.config.seeds.retain(|known| *known != seed);
+            self.config.seeds.push(seed);
         }
+        let surplus = self.config.seeds.len().saturating_sub(limits::SEEDS_MAX);
+        self.config.seeds.drain(..surplus);
         self.timers.set(Timer::Dial, self.now.mono);
     }
 
@@ -304,7 +317,10 @@ impl Replica {
             to.push((lost.address, lost.node.get()));
         }
         if alone {
-            to.extend(self.members.iter().take(8).map(|entry| (entry.belief.address, 0)));
+            let mut known: Vec<(SocketAddr, u64)> =
+                self.members.iter().map(|entry| (entry.belief.address, 0)).collect();
+            self.random.shuffle(&mut known);
+            to.extend(known.into_iter().take(8));
         }
         for (address, target) in to {
             let ping = Some(self.dialling_ping(target));
@@ -405,13 +421,22 @@ impl Replica {
             if node == self.me.node {
                 continue;
             }
-            self.clocks.raise(node, self.now.mono - self.now.wall.since(known_until));
+            // A wall clock behind what it once showed cannot tell how old anything is.
+            let clock_went_on = known_until <= self.now.wall;
+            if clock_went_on {
+                self.clocks.raise(node, self.now.mono - self.now.wall.since(known_until));
+            }
             let state = if state.is_present() { MemberState::Suspect } else { state };
             // Incarnations begin at 1, so any fresh word about it overrides this memory.
             let belief = Belief { node, epoch, incarnation: 0, state, address };
             self.members.hear(belief, &mut self.random);
             self.members.keep_quiet_about(node);
-            self.members.set_vouches(node, state.is_present());
+            let grace = self.config.timing.leave_grace.saturating_sub(self.now.wall.since(known_until));
+            let leaving = state == MemberState::Left && clock_went_on && !grace.is_zero();
+            self.members.set_vouches(node, state.is_present() || leaving);
+            if leaving {
+                self.timers.set(Timer::VouchEnd(node), self.now.mono + grace);
+            }
             if state == MemberState::Suspect {
                 self.timers.set(Timer::Suspicion(node), self.now.mono + BOOT_GRACE);
             }

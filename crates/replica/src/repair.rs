@@ -4,7 +4,7 @@
 //! Not an optimisation: rumours alone leave replicas split for ever after restarts and partitions.
 
 use crate::Replica;
-use crate::limits::CELLS_BYTES_TARGET;
+use crate::limits::{BOOTS_MAX, CELLS_BYTES_TARGET, GOODBYE_ASKS_MAX};
 use crate::packets::Sender;
 use crate::ready::Route;
 use crate::rows::Ranges;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
 use whither_model::durable::Row;
-use whither_model::{Epoch, Instant, NodeId, Origin, Seq};
+use whither_model::{Epoch, Instant, MemberState, NodeId, Origin, Seq};
 
 /// Repairs under way.
 #[derive(Debug, Default)]
@@ -118,7 +118,7 @@ impl Replica {
     pub(crate) fn handle_vector(&mut self, sender: &Sender, vector: &Vector) {
         let mut theirs: BTreeMap<Origin, Ranges> = BTreeMap::new();
         for seen in &vector.seen {
-            if let Some(node) = NodeId::new(seen.node) {
+            if let Some(node) = NodeId::new(seen.node).filter(|_| seen.epoch <= BOOTS_MAX) {
                 let origin = Origin { node, epoch: Epoch(seen.epoch) };
                 theirs.insert(origin, Ranges::from_untrusted(pairs(&seen.ranges)));
             }
@@ -196,7 +196,7 @@ impl Replica {
 
     pub(crate) fn handle_cells(&mut self, from: SocketAddr, cells: &Cells) {
         for section in &cells.sections {
-            let Some(node) = NodeId::new(section.node) else { continue };
+            let Some(node) = NodeId::new(section.node).filter(|_| section.epoch <= BOOTS_MAX) else { continue };
             let origin = Origin { node, epoch: Epoch(section.epoch) };
             let complete = Ranges::from_untrusted(pairs(&section.complete));
             let last = complete.as_slice().last().map_or(0, |(_, last)| *last);
@@ -234,8 +234,14 @@ impl Replica {
     pub(crate) fn gap_due(&mut self, node: NodeId) {
         let Some(gap) = self.repair.gaps.get_mut(&node) else { return };
         let origin = Origin { node, epoch: gap.epoch };
-        let closed = self.rows.seen(origin).map_or(0, Ranges::watermark) >= gap.head.0;
-        let address = self.members.get(node).filter(|entry| entry.belief.state.is_present()).map(|e| e.belief.address);
+        // What an earlier boot lost with it, nobody has; what others have of it, anti-entropy brings.
+        let over = self.rows.newest_epoch(node).is_some_and(|newest| newest > gap.epoch);
+        let closed = over || self.rows.seen(origin).map_or(0, Ranges::watermark) >= gap.head.0;
+        let asked = gap.asked;
+        let reachable =
+            |state: MemberState| state.is_present() || (state == MemberState::Left && asked < GOODBYE_ASKS_MAX);
+        let member = self.members.get(node).filter(|entry| reachable(entry.belief.state));
+        let address = member.map(|entry| entry.belief.address);
         let (Some(to), false) = (address, closed) else {
             self.repair.gaps.remove(&node);
             return;

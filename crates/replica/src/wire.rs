@@ -291,6 +291,9 @@ impl Statement {
             _ => return None,
         };
         let port = u16::try_from(self.port).ok().filter(|port| *port != 0)?;
+        if self.epoch > limits::BOOTS_MAX || self.incarnation > limits::BOOTS_MAX {
+            return None;
+        }
         Some(Belief {
             node: NodeId::new(self.node)?,
             epoch: Epoch(self.epoch),

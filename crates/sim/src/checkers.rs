@@ -143,7 +143,8 @@ pub fn freshness(world: &World) {
         let Some(replica) = world.replica(node) else { continue };
         for other in (0..world.size()).filter(|other| *other != node) {
             let claimed = replica.known_until(world.id(other));
-            if claimed.as_micros() == 0 {
+            // Nothing is claimed, or a point before the world began.
+            if claimed.as_micros() == 0 || world.true_time_of(node, claimed) < 100 {
                 continue;
             }
             // Claims end where the claimed point may be off by the rounding of clock rates.

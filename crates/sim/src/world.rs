@@ -96,6 +96,8 @@ struct Node {
     clock_offset: u64,
     clock_ppm: i64,
     boots: u64,
+    /// What its wall clock shows at the beginning of the world, milliseconds.
+    wall: u64,
     running: Option<Running>,
     /// The head it had reached, by true time, for the freshness checker.
     heads: Vec<(u64, Epoch, Seq)>,
@@ -122,6 +124,9 @@ enum Pending {
     Commit { node: usize, boot: u64 },
 }
 
+/// What wall clocks show when a world begins: November 2023.
+const WALL: u64 = 1_700_000_000_000;
+
 impl World {
     /// A world in which every node has just booted for the first time.
     #[must_use]
@@ -137,6 +142,7 @@ impl World {
                     clock_offset: random.next() >> 24,
                     clock_ppm: ppm - i64::try_from(setup.clock_ppm).unwrap_or(0),
                     boots: 0,
+                    wall: WALL,
                     running: None,
                     heads: Vec::new(),
                     counters: Vec::new(),
@@ -359,6 +365,8 @@ impl World {
         let Some(running) = &mut self.nodes[at].running else { return };
         running.paused = false;
         if running.wake_at <= now.mono {
+            // The wake-up it slept through is gone: carrying out sets the next.
+            running.wake_at = Instant::DISTANT_FUTURE;
             running.replica.handle_timeout(now);
         }
         for (from, route, bytes) in std::mem::take(&mut running.inbox) {
@@ -379,6 +387,22 @@ impl World {
             self.carry_out(node);
         }
         at
+    }
+
+    /// Sets what a node's wall clock would have shown when the world began, in milliseconds since 1970.
+    pub fn set_wall_clock(&mut self, node: usize, millis: u64) {
+        self.nodes[node].wall = millis;
+    }
+
+    /// Hands a node a packet that nobody sent, as if from `from`.
+    pub fn inject(&mut self, node: usize, from: usize, route: Route, bytes: &[u8]) {
+        let now = self.nodes[node].now(self.time);
+        if let Some(running) = &mut self.nodes[node].running {
+            let bytes = Bytes::copy_from_slice(bytes);
+            // Whether it is refused is the replica's affair.
+            let _ = running.replica.handle_packet(now, Self::address(from), route, bytes);
+            self.carry_out(node);
+        }
     }
 
     /// Lets `duration` of true time pass.
@@ -533,7 +557,7 @@ impl Node {
         let drift = i128::from(time) * i128::from(self.clock_ppm) / 1_000_000;
         let elapsed = u64::try_from(i128::from(time) + drift).unwrap_or(0);
         let mono = Instant::from_micros(Instant::START.as_micros() + self.clock_offset + elapsed);
-        Now { mono, wall: WallTime(1_700_000_000_000 + time / 1_000) }
+        Now { mono, wall: WallTime(self.wall + time / 1_000) }
     }
 
     /// How long, in true time, until this node's clock has moved on by `local`. Rounded up, so that timers are due.

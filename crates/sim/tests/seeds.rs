@@ -13,8 +13,12 @@ fn first_seed() -> u64 {
 }
 
 fn judged(seed: u64) -> World {
+    judged_of(seed, 5)
+}
+
+fn judged_of(seed: u64, nodes: usize) -> World {
     println!("seed {seed}: SEED={seed} SEEDS=1 cargo test -p whither-sim --test seeds");
-    let mut world = World::new(Setup::new(seed, 5));
+    let mut world = World::new(Setup::new(seed, nodes));
     world.run_for(Duration::from_secs(2));
     for _ in 0..6 {
         workload::live_on(&mut world, 10);
@@ -41,6 +45,12 @@ fn even_seeds_converge_and_keep_their_word() {
 #[test]
 fn odd_seeds_converge_and_keep_their_word() {
     judge_every(2, 1);
+}
+
+/// Above a dozen nodes changes are relayed instead of sent to everybody by their origin.
+#[test]
+fn clusters_that_relay_converge_and_keep_their_word() {
+    (first_seed()..first_seed() + seeds() / 20).for_each(|seed| drop(judged_of(seed, 20)));
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Ranges {
                 if start > next {
                     left.push((next, start - 1));
                 }
-                next = next.max(end.saturating_add(1));
+                let Some(after) = end.checked_add(1) else { return left };
+                next = next.max(after);
             }
             if next <= last {
                 left.push((next, last));
