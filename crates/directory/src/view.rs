@@ -145,9 +145,11 @@ impl View {
         &self.freshness
     }
 
-    /// How long ago, at most, the whole catalog was last known to be the truth, absent members left out.
+    /// How long ago, at most, the whole catalog was last known to be the truth: over every present member, and over the
+    /// absent ones that own something in it.
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
-        self.freshness.age(now, [])
+        let absent = self.nodes.iter().filter(|node| !node.member.state.is_present() && node.instances > 0);
+        self.freshness.age(now, absent.filter_map(|node| node.known.as_ref().map(KnownUntil::get)))
     }
 }

@@ -60,6 +60,8 @@ pub struct Replica {
     config: Config,
     me: Origin,
     incarnation: u64,
+    /// Tells this run from that of a copied data directory.
+    run: u64,
     left: bool,
     /// The last seq this boot has used.
     head: Seq,
@@ -89,10 +91,11 @@ impl Replica {
         let mut rows = Rows::default();
         snapshot.rows.into_iter().for_each(|row| rows.load_row(row));
         snapshot.seen.iter().for_each(|seen| rows.load_seen(seen));
-        let random = Random::new(config.seed ^ random::mix(me.node.get() ^ random::mix(me.epoch.0)));
+        let mut random = Random::new(config.seed ^ random::mix(me.node.get() ^ random::mix(me.epoch.0)));
         let mut replica = Self {
             me,
             incarnation: 1,
+            run: random.next().max(1),
             left: false,
             head: Seq(0),
             now,
@@ -245,6 +248,7 @@ impl Replica {
             incarnation: self.incarnation,
             state: if self.left { MemberState::Left } else { MemberState::Alive },
             address: self.config.advertise,
+            run: self.run,
         }
     }
 

@@ -52,7 +52,9 @@ impl Replica {
             // A packet of this node that came back, by a seed list that names it or by an impostor.
             return self.hear(belief);
         }
-        self.hear_sender(belief, from);
+        if !self.hear_sender(belief, from) {
+            return;
+        }
         for statement in &packet.statements {
             if let Some(belief) = statement.check() {
                 self.hear(belief);

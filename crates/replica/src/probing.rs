@@ -215,7 +215,7 @@ impl Replica {
 
     /// Somebody speaks of this node. If it is an accusation, a higher incarnation refutes it.
     fn hear_of_self(&mut self, belief: Belief) {
-        if belief.epoch > self.me.epoch {
+        if belief.epoch > self.me.epoch || belief.contradicts(&self.self_belief()) {
             self.ready.impostor = self.ready.impostor.max(Some(belief.epoch));
             return;
         }
@@ -229,15 +229,21 @@ impl Replica {
     }
 
     /// Hears the sender of a packet of itself: nobody needs to vouch for it.
-    pub(crate) fn hear_sender(&mut self, mut belief: Belief, from: SocketAddr) {
+    ///
+    /// Returns whether it is to be believed: of two copies of a node, the one that was heard first is, and the other is told.
+    pub(crate) fn hear_sender(&mut self, mut belief: Belief, from: SocketAddr) -> bool {
         if belief.address.ip().is_unspecified() {
             belief.address = SocketAddr::new(from.ip(), belief.address.port());
         }
-        if belief.node == self.me.node {
-            return self.hear_of_self(belief);
+        if let Some(entry) = self.members.get(belief.node).copied()
+            && belief.contradicts(&entry.belief)
+        {
+            let statements = alloc::vec![Statement::of(&entry.belief)];
+            self.send(&[from], Route::Stream, Packet { statements, ..Packet::default() });
+            return false;
         }
         self.hear(belief);
-        let Some(entry) = self.members.get(belief.node).copied() else { return };
+        let Some(entry) = self.members.get(belief.node).copied() else { return true };
         let same = entry.belief.epoch == belief.epoch && entry.belief.incarnation == belief.incarnation;
         if same && entry.belief.address != belief.address && entry.belief.state.is_present() {
             self.members.set_address(belief.node, belief.address);
@@ -248,6 +254,7 @@ impl Replica {
             let statements = alloc::vec![Statement::of(&entry.belief)];
             self.send(&[belief.address], Route::Datagram, Packet { statements, ..Packet::default() });
         }
+        true
     }
 
     pub(crate) fn handle_ping(&mut self, sender: &Sender, ping: &Ping) {
@@ -428,7 +435,7 @@ impl Replica {
             }
             let state = if state.is_present() { MemberState::Suspect } else { state };
             // Incarnations begin at 1, so any fresh word about it overrides this memory.
-            let belief = Belief { node, epoch, incarnation: 0, state, address };
+            let belief = Belief { node, epoch, incarnation: 0, state, address, run: 0 };
             self.members.hear(belief, &mut self.random);
             self.members.keep_quiet_about(node);
             let grace = self.config.timing.leave_grace.saturating_sub(self.now.wall.since(known_until));

@@ -51,6 +51,9 @@ pub(crate) struct Statement {
     pub(crate) ip: Bytes,
     #[prost(uint32, tag = "6")]
     pub(crate) port: u32,
+    /// Drawn at each start: tells two copies of a data directory from each other. Zero: not known.
+    #[prost(fixed64, tag = "7")]
+    pub(crate) run: u64,
 }
 
 /// A probe. `target` zero means whoever is there.
@@ -247,9 +250,16 @@ pub(crate) struct Belief {
     pub(crate) incarnation: u64,
     pub(crate) state: MemberState,
     pub(crate) address: SocketAddr,
+    /// Which run of that boot; zero if that is not known. There is one, unless a data directory was copied.
+    pub(crate) run: u64,
 }
 
 impl Belief {
+    /// Whether the two are about different runs that claim to be the same boot of the same node.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        (self.node, self.epoch) == (other.node, other.epoch) && self.run != other.run && self.run != 0 && other.run != 0
+    }
+
     /// Later beliefs override earlier ones: a later boot, in it a later incarnation, in it the graver state.
     pub(crate) fn overrides(&self, other: &Self) -> bool {
         (self.epoch, self.incarnation, self.state) > (other.epoch, other.incarnation, other.state)
@@ -274,6 +284,7 @@ impl Statement {
             },
             ip,
             port: belief.address.port().into(),
+            run: belief.run,
         }
     }
 
@@ -300,6 +311,7 @@ impl Statement {
             incarnation: self.incarnation,
             state,
             address: SocketAddr::new(ip, port),
+            run: self.run,
         })
     }
 }

@@ -103,6 +103,30 @@ fn a_forged_last_epoch_is_not_believed() {
     assert_eq!(origin, Some(Epoch(1)));
 }
 
+/// Two copies of a data directory in the same boot, having said equally much, both went on: neither was told.
+#[test]
+#[should_panic(expected = "somebody spoke in its name")]
+fn of_two_copies_in_the_same_boot_one_is_told() {
+    let mut world = world(1, 2);
+    let (peer, victim) = (world.id(1).get(), world.id(0).get());
+    let copy = forge::of_run(forge::statement(victim, 1, 1, forge::ALIVE, [10, 99, 0, 0]), 77);
+    let packet = forge::packet(&forge::statement(peer, 1, 1, forge::ALIVE, [10, 99, 0, 1]), &[copy]);
+    world.inject(0, 1, Route::Datagram, &packet);
+}
+
+/// … and whoever hears the second copy tells it so, instead of believing it.
+#[test]
+fn a_second_copy_is_answered_and_not_believed() {
+    let mut world = world(1, 2);
+    let victim = world.id(0).get();
+    let copy = forge::of_run(forge::statement(victim, 1, 9, forge::ALIVE, [10, 99, 0, 7]), 77);
+    let told = sum(&world, |counters| counters.messages_sent);
+    world.inject(1, 0, Route::Datagram, &forge::packet(&copy, &[]));
+    assert_eq!(sum(&world, |counters| counters.messages_sent), told + 1);
+    world.run_for(Duration::from_secs(5));
+    checkers::convergence(&world);
+}
+
 /// A clock that fell back to 1970 made what the disk remembered look fresh.
 #[test]
 fn a_wall_clock_that_went_back_makes_nothing_fresh() {

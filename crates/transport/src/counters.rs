@@ -23,9 +23,10 @@ macro_rules! counters {
         }
 
         impl Counters {
-            /// Name, help text and value of each counter, in a stable order. Names carry no `_total`.
+            /// Name, help text and value of each counter, in a stable order. Names are those of the fields, as
+            /// `transport_…_total`.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + use<> {
-                [$((stringify!($name), concat!($($help),+).trim_ascii(), self.$name),)+].into_iter()
+                [$((concat!("transport_", stringify!($name), "_total"), concat!($($help),+).trim_ascii(), self.$name),)+].into_iter()
             }
         }
     };

@@ -36,6 +36,13 @@ pub(crate) fn statement(node: u64, epoch: u64, incarnation: u64, state: u64, ip:
     out
 }
 
+/// The same statement, of a given run.
+pub(crate) fn of_run(mut statement: Vec<u8>, run: u64) -> Vec<u8> {
+    varint(&mut statement, 7 << 3 | 1);
+    statement.extend_from_slice(&run.to_le_bytes());
+    statement
+}
+
 /// A packet from `from` that says `statements`.
 pub(crate) fn packet(from: &[u8], statements: &[Vec<u8>]) -> Vec<u8> {
     let mut out = Vec::new();

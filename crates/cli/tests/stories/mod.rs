@@ -1,0 +1,13 @@
+//! What must be true of agents as their users meet them, one file per story.
+
+mod copy;
+mod crashes;
+mod death;
+mod disk;
+mod goodbye;
+mod lease;
+mod pause;
+mod registration;
+mod seed_name;
+mod start_trouble;
+mod watching;
