@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use whither_directory::{Clock, Directory, Envelope, Identity, Publisher};
-use whither_model::{Instant, Now, Refusal};
+use whither_model::{Now, Refusal};
 use whither_replica::{Replica, Route};
 use whither_store::{JournalConfig, Report, Store};
 use whither_transport::{Inbound, Transport};
@@ -21,8 +21,6 @@ const INBOUND_MAX: usize = 8 * 1024;
 const COMMANDS_PER_TURN: usize = 512;
 /// Packets taken in before what they cause goes out.
 const PACKETS_PER_TURN: usize = 64;
-/// How often the counters that readers see are refreshed, at most.
-const COUNTERS_EVERY: Duration = Duration::from_millis(50);
 /// How long the last packets are given to leave.
 const GOODBYE: Duration = Duration::from_millis(20);
 
@@ -39,7 +37,6 @@ pub(crate) struct Driver {
     seeds: mpsc::Receiver<Vec<SocketAddr>>,
     stopping: watch::Receiver<bool>,
     counters: Arc<CoreCounters>,
-    counted_at: Instant,
 }
 
 enum Turn {
@@ -107,7 +104,6 @@ impl Driver {
             seeds,
             stopping,
             counters,
-            counted_at: Instant::DISTANT_PAST,
         };
         // What the disk remembered is shown before anybody is told that the node runs.
         driver.carry_out();
@@ -215,11 +211,7 @@ impl Driver {
             impostor = impostor.max(ready.impostor);
             self.hands.carry_out(ready, &mut self.answers);
         }
-        let now = self.clock.now();
-        if now.since(self.counted_at) >= COUNTERS_EVERY {
-            self.counted_at = now;
-            self.counters.refresh(self.replica.counters(), self.replica.rows().len());
-        }
+        self.counters.refresh(self.replica.counters(), self.replica.rows().len());
         impostor
     }
 

@@ -109,12 +109,12 @@ impl Counters {
 
     /// All datagrams dropped, both ways, for whatever reason.
     pub fn datagrams_dropped(&self) -> u64 {
-        self.sum_of("datagrams_dropped_")
+        self.sum_of("transport_datagrams_dropped_")
     }
 
     /// All outgoing messages dropped, for whatever reason.
     pub fn messages_dropped(&self) -> u64 {
-        self.sum_of("messages_dropped_")
+        self.sum_of("transport_messages_dropped_")
     }
 
     fn sum_of(&self, prefix: &str) -> u64 {
@@ -144,7 +144,11 @@ mod tests {
         let counters = tally.snapshot();
         assert_eq!(counters.datagrams_dropped(), 3);
         assert_eq!(counters.messages_dropped(), 0);
-        assert!(counters.iter().all(|(name, help, _)| !name.ends_with("_total") && !help.is_empty()));
+        assert!(
+            counters
+                .iter()
+                .all(|(name, help, _)| name.starts_with("transport_") && name.ends_with("_total") && !help.is_empty())
+        );
         assert_eq!(counters.iter().count() * size_of::<u64>(), size_of::<Counters>());
     }
 }

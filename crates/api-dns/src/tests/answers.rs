@@ -137,6 +137,7 @@ fn txt_tells_how_fresh_the_answer_is() {
     let mut world = World::populated();
     let at = |millis| Instant::START + Duration::from_millis(millis);
     world.publisher.apply(whither_model::Delta::Current { node: super::node(0xb), as_of: at(1_000) });
+    world.publisher.publish();
     world.clock.set(at(1_012));
     let index = world.directory.cursor(world.directory.peek().index());
     assert_eq!(
