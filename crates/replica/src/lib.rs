@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod counters;
 mod freshness;
+mod joining;
 mod leases;
 pub mod limits;
 mod membership;

@@ -1,0 +1,180 @@
+//! Finding each other: seeds, lost members, exchanged lists, goodbyes, and what the disk remembers of members.
+
+use crate::Replica;
+use crate::apply::profile_of;
+use crate::limits::{self, STATEMENTS_PER_MESSAGE_MAX};
+use crate::ready::Route;
+use crate::timers::Timer;
+use crate::wire::{Belief, MemberList, Packet, Statement};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+use whither_model::durable::StoredMember;
+use whither_model::{Delta, Member, MemberState, NodeId, WallTime};
+
+/// How long members of the last run are waited for before they are called down.
+const BOOT_GRACE: Duration = Duration::from_secs(10);
+/// How often the others hear a goodbye: it is not acknowledged.
+const GOODBYES: usize = 3;
+
+impl Replica {
+    pub(crate) fn join_seeds(&mut self, seeds: Vec<SocketAddr>) {
+        for seed in seeds {
+            self.config.seeds.retain(|known| *known != seed);
+            self.config.seeds.push(seed);
+        }
+        let surplus = self.config.seeds.len().saturating_sub(limits::SEEDS_MAX);
+        self.config.seeds.drain(..surplus);
+        self.timers.set(Timer::Dial, self.now.mono);
+    }
+
+    /// Looks for the cluster while alone; otherwise, now and then, for seeds and members that were lost.
+    pub(crate) fn dial(&mut self) {
+        let alone = self.members.alive_count() == 0;
+        let wait = if alone { self.config.timing.dial_interval } else { self.config.timing.dial_interval * 10 };
+        self.timers.set(Timer::Dial, self.now.mono + wait);
+        if self.left {
+            return;
+        }
+        let mut to: Vec<(SocketAddr, u64)> = Vec::new();
+        let known: Vec<SocketAddr> = self.members.present().map(|belief| belief.address).collect();
+        let mut seeds: Vec<SocketAddr> =
+            self.config.seeds.iter().filter(|seed| !known.contains(seed)).copied().collect();
+        self.random.shuffle(&mut seeds);
+        seeds.truncate(if alone { 8 } else { 1 });
+        to.extend(seeds.into_iter().map(|seed| (seed, 0)));
+        if let Some(lost) = self.members.random_absent(&mut self.random) {
+            self.send_about(lost, Packet::default());
+            to.push((lost.address, lost.node.get()));
+        }
+        if alone {
+            let mut known: Vec<(SocketAddr, u64)> =
+                self.members.iter().map(|entry| (entry.belief.address, 0)).collect();
+            self.random.shuffle(&mut known);
+            to.extend(known.into_iter().take(8));
+        }
+        for (address, target) in to {
+            let ping = Some(self.dialling_ping(target));
+            self.send(&[address], Route::Datagram, Packet { ping, ..Packet::default() });
+        }
+    }
+
+    pub(crate) fn push_pull(&mut self) {
+        self.timers.set(Timer::PushPull, self.now.mono + self.config.timing.push_pull_interval);
+        if let Some(peer) = self.members.sample(1, None, &mut self.random).first() {
+            self.send_members(peer.address, true);
+        }
+    }
+
+    pub(crate) fn send_members(&mut self, to: SocketAddr, answer_wanted: bool) {
+        let statements = self.members.iter().map(|entry| Statement::of(&entry.belief)).collect();
+        let members = Some(MemberList { statements, answer_wanted });
+        self.send(&[to], Route::Stream, Packet { members, ..Packet::default() });
+    }
+
+    pub(crate) fn handle_members(&mut self, from: SocketAddr, list: &MemberList) {
+        for statement in list.statements.iter().take(STATEMENTS_PER_MESSAGE_MAX) {
+            let Some(mut belief) = statement.check() else { continue };
+            // Second-hand news of a death is only a suspicion: a list may be old, and the dead can object (HashiCorp's
+            // memberlist does the same). One that nobody here ever met stays what it is said to be.
+            let known = self.members.get(belief.node).is_some_and(|entry| entry.belief.state.is_present());
+            if belief.state == MemberState::Down && known {
+                belief.state = MemberState::Suspect;
+            }
+            self.hear(belief);
+        }
+        if list.answer_wanted {
+            self.send_members(from, false);
+        }
+    }
+
+    pub(crate) fn say_goodbye(&mut self) {
+        if core::mem::replace(&mut self.left, true) {
+            return;
+        }
+        self.flush_outbox();
+        self.show_self();
+        let to: Vec<SocketAddr> = self.members.present().map(|belief| belief.address).collect();
+        for _ in 0..GOODBYES {
+            self.send(&to, Route::Datagram, Packet::default());
+        }
+    }
+
+    /// Shows a member with what it says of itself.
+    pub(crate) fn show_member(&mut self, node: NodeId) {
+        let Some(entry) = self.members.get(node) else { return };
+        let profile = profile_of(&self.rows, node);
+        let (name, zone, region, software) = match profile {
+            Some(profile) => (profile.name, profile.zone, profile.region, profile.software),
+            None => (whither_model::NodeName::default(), Box::default(), Box::default(), Box::default()),
+        };
+        self.ready.deltas.push(Delta::Member(Member {
+            id: node,
+            name: Arc::new(name),
+            address: entry.belief.address,
+            epoch: entry.belief.epoch,
+            state: entry.belief.state,
+            vouches: entry.vouches,
+            zone,
+            region,
+            software,
+        }));
+    }
+
+    pub(crate) fn store_member(&mut self, node: NodeId) {
+        let Some(entry) = self.members.get(node) else { return };
+        let age = self.now.mono.since(self.clocks.known_until(node)).as_millis();
+        let known_until = WallTime(self.now.wall.0.saturating_sub(u64::try_from(age).unwrap_or(u64::MAX)));
+        self.ready.journal.members.push(StoredMember {
+            node,
+            address: entry.belief.address,
+            epoch: entry.belief.epoch,
+            incarnation: entry.belief.incarnation,
+            state: entry.belief.state,
+            known_until,
+        });
+    }
+
+    /// Writes down up to when members are known, so that after a restart old answers carry their true age.
+    pub(crate) fn remember_freshness(&mut self) {
+        // A second for each thousand members keeps this below a thousand rows per second.
+        let pause = Duration::from_secs(self.members.iter().count() as u64 / 1_000);
+        self.timers.set(Timer::Remember, self.now.mono + self.config.timing.remember_interval + pause);
+        let present: Vec<NodeId> = self.members.present().map(|belief| belief.node).collect();
+        present.into_iter().for_each(|node| self.store_member(node));
+    }
+
+    /// Takes in the members of the last run. Those that were present probably still are: they are suspects with some time
+    /// to show up, and until then their instances are served as they were, with the age that they have.
+    pub(crate) fn remember_members(&mut self, stored: &[StoredMember]) {
+        for member in stored.iter().take(limits::MEMBERS_MAX) {
+            let &StoredMember { node, address, epoch, state, known_until, .. } = member;
+            if node == self.me.node {
+                continue;
+            }
+            // A wall clock behind what it once showed cannot tell how old anything is.
+            let clock_went_on = known_until <= self.now.wall;
+            if clock_went_on {
+                self.clocks.raise(node, self.now.mono - self.now.wall.since(known_until));
+            }
+            let state = if state.is_present() { MemberState::Suspect } else { state };
+            // Incarnations begin at 1, so any fresh word about it overrides this memory.
+            let belief = Belief { node, epoch, incarnation: 0, state, address, run: 0 };
+            self.members.hear(belief, &mut self.random);
+            self.members.keep_quiet_about(node);
+            let grace = self.config.timing.leave_grace.saturating_sub(self.now.wall.since(known_until));
+            let leaving = state == MemberState::Left && clock_went_on && !grace.is_zero();
+            self.members.set_vouches(node, state.is_present() || leaving);
+            if leaving {
+                self.timers.set(Timer::VouchEnd(node), self.now.mono + grace);
+            }
+            if state == MemberState::Suspect {
+                self.timers.set(Timer::Suspicion(node), self.now.mono + BOOT_GRACE);
+            }
+            self.known_dirty.insert(node);
+            self.show_member(node);
+        }
+    }
+}
