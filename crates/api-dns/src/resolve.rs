@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 use whither_directory::{Directory, Index, Listed, NodeView, ServiceView, View};
 use whither_model::{NodeId, ServiceName};
 
@@ -133,7 +134,7 @@ impl Sources<'_> {
             qtype::TXT => {
                 let age = self.view.age(self.directory.clock().now());
                 found.records.push(text([
-                    format!("age_ms={}", age.as_millis()),
+                    age_text(age),
                     format!("index={}", self.directory.cursor(self.view.index())),
                     format!("node={}", identity.node),
                 ]));
@@ -169,7 +170,7 @@ impl Sources<'_> {
                 let (now, all) = (self.directory.clock().now(), service.instances().len());
                 found.holds = Holds::Never;
                 found.records.push(text([
-                    format!("age_ms={}", service.age(self.view.freshness(), now).as_millis()),
+                    age_text(service.age(self.view.freshness(), now)),
                     format!("index={}", self.directory.cursor(self.view.index())),
                     format!("selection={}", selection_word(selection)),
                     format!("selected={}", selected.len()),
@@ -191,7 +192,7 @@ impl Sources<'_> {
             qtype::TXT => {
                 found.holds = Holds::Never;
                 let mut strings = vec![
-                    format!("age_ms={}", listed.age(self.directory.clock().now()).as_millis()),
+                    age_text(listed.age(self.directory.clock().now())),
                     format!("id={}", registration.id),
                     format!("status={}", listed.status),
                     format!("version={}", registration.version),
@@ -247,7 +248,7 @@ impl Sources<'_> {
             if wanted == qtype::TXT {
                 found.holds = Holds::Never;
                 found.records.push(text([
-                    format!("age_ms={}", node.age(self.directory.clock().now()).as_millis()),
+                    age_text(node.age(self.directory.clock().now())),
                     format!("id={}", node.member.id),
                     format!("state={}", node.member.state),
                 ]));
@@ -288,4 +289,9 @@ fn address(ip: IpAddr, wanted: u16) -> Option<Data> {
 fn text(strings: impl IntoIterator<Item = String>) -> Data {
     let strings = strings.into_iter().filter(|string| string.len() <= 255);
     Data::Txt(strings.map(|string| string.into_bytes().into()).collect())
+}
+
+/// An age for a TXT record: never below the truth, so rounded up; `unknown` if it cannot be said.
+fn age_text(age: Option<Duration>) -> String {
+    age.map_or_else(|| "age_ms=unknown".to_owned(), |age| format!("age_ms={}", age.as_micros().div_ceil(1_000)))
 }

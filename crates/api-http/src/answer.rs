@@ -55,7 +55,7 @@ impl Body for Answer {
 }
 
 /// A successful answer in JSON with the headers that every read has.
-pub(crate) fn read(app: &App, age: Duration, index: Index, body: Bytes) -> Response<Answer> {
+pub(crate) fn read(app: &App, age: Option<Duration>, index: Index, body: Bytes) -> Response<Answer> {
     let mut scratch = BytesMut::with_capacity(64);
     let mut response = Response::new(Answer::new(body));
     stamp(app, response.headers_mut(), &mut scratch, millis(age), index);
@@ -119,7 +119,7 @@ pub(crate) fn service(
     bytes.put_slice(b"{\"service\":\"");
     bytes.put_slice(name.as_str().as_bytes());
     bytes.put_slice(b"\",\"age_ms\":");
-    put_number(&mut bytes, age);
+    put_age(&mut bytes, age);
     bytes.put_slice(b",\"index\":\"");
     put_cursor(&mut bytes, app, service.index());
     bytes.put_slice(b"\",\"selection\":\"");
@@ -147,9 +147,12 @@ fn matches(known: &HeaderValue, tag: &HeaderValue) -> bool {
 }
 
 /// Sets the headers of a read. The values are cut from `scratch`, which is left empty with the rest of its room.
-fn stamp(app: &App, headers: &mut HeaderMap, scratch: &mut BytesMut, age: u64, index: Index) {
+fn stamp(app: &App, headers: &mut HeaderMap, scratch: &mut BytesMut, age: Option<u64>, index: Index) {
     headers.reserve(4);
-    put_number(scratch, age);
+    match age {
+        Some(age) => put_number(scratch, age),
+        None => scratch.put_slice(b"unknown"),
+    }
     if let Ok(value) = HeaderValue::from_maybe_shared(scratch.split().freeze()) {
         headers.insert(AGE, value);
     }
@@ -159,7 +162,15 @@ fn stamp(app: &App, headers: &mut HeaderMap, scratch: &mut BytesMut, age: u64, i
     }
 }
 
-pub(crate) fn put_number(bytes: &mut BytesMut, number: u64) {
+/// An age in milliseconds, or `null` if it cannot be said.
+pub(crate) fn put_age(bytes: &mut BytesMut, age: Option<u64>) {
+    match age {
+        Some(age) => put_number(bytes, age),
+        None => bytes.put_slice(b"null"),
+    }
+}
+
+fn put_number(bytes: &mut BytesMut, number: u64) {
     bytes.put_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
@@ -168,7 +179,7 @@ fn put_cursor(bytes: &mut BytesMut, app: &App, index: Index) {
     put_number(bytes, index.get());
 }
 
-/// Whole milliseconds, rounded up: an age may be said too high, never too low.
-pub(crate) fn millis(age: Duration) -> u64 {
-    u64::try_from(age.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
+/// Whole milliseconds, rounded up: an age may be said too high, never too low. `None`: it cannot be said.
+pub(crate) fn millis(age: Option<Duration>) -> Option<u64> {
+    age.map(|age| u64::try_from(age.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
 }

@@ -98,7 +98,7 @@ pub(crate) struct InstanceOut<'a> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Explain {
     /// How long ago, at most, this was the truth about this one instance.
-    age_ms: u64,
+    age_ms: Option<u64>,
     /// The change that set it: owner, boot number, position in what that boot said.
     set_by: String,
     /// When its owner first heard of it (RFC 3339).
@@ -130,7 +130,7 @@ impl<'a> InstanceOut<'a> {
             state: registration.state.as_str(),
             health: registration.health.as_str(),
             status: listed.status.as_str(),
-            ttl_ms: registration.lease.map(millis),
+            ttl_ms: millis(registration.lease),
             owner: Text(listed.owner()),
             node: listed.owner_name.as_str(),
             owner_state: listed.owner_state.as_str(),
@@ -258,7 +258,7 @@ pub(crate) struct NodeOut<'a> {
     /// How many instances it owns.
     instances: usize,
     /// How long ago, at most, all that it had said was known here.
-    age_ms: u64,
+    age_ms: Option<u64>,
     /// Whether it is the node that answers.
     #[serde(rename = "self")]
     is_self: bool,

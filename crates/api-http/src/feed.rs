@@ -281,7 +281,7 @@ fn removed(ids: &[InstanceId]) -> Vec<&str> {
 struct Heartbeat {
     event: &'static str,
     index: Option<Text<Cursor>>,
-    age_ms: u64,
+    age_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -294,7 +294,7 @@ struct Reset {
 struct Current {
     event: &'static str,
     index: Text<Cursor>,
-    age_ms: u64,
+    age_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -313,7 +313,7 @@ struct ServiceEvent<'a> {
     known: Option<bool>,
     selection: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    age_ms: Option<u64>,
+    age_ms: Option<Option<u64>>,
     removed: Vec<&'a str>,
     /// Invariant: last, so that an array encoded earlier can take its place.
     changed: Vec<InstanceOut<'a>>,

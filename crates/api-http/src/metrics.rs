@@ -110,8 +110,8 @@ fn catalog(directory: &Directory) -> Vec<Sample> {
         Sample::gauge("catalog_instances", "Instances listed.", float(view.instance_count())),
         Sample::gauge(
             "catalog_age_seconds",
-            "How long ago, at most, the whole catalog was last known to be the truth.",
-            float(usize::try_from(age).unwrap_or(usize::MAX)) / 1_000.0,
+            "How long ago, at most, the whole catalog was last known to be the truth; NaN: that cannot be said yet.",
+            age.map_or(f64::NAN, |age| float(usize::try_from(age).unwrap_or(usize::MAX)) / 1_000.0),
         ),
     ];
     let counts = crate::routes::member_counts(&view);

@@ -1,6 +1,6 @@
 //! The members that nothing can be known of, worked out once per view instead of once per question.
 
-use crate::answer::{millis, put_number};
+use crate::answer::{millis, put_age};
 use arc_swap::{ArcSwap, Guard};
 use bytes::{BufMut, BytesMut};
 use std::fmt::Write as _;
@@ -68,7 +68,7 @@ impl Unheard {
             let name: &NodeName = &node.member.name;
             // A node name has no character that JSON escapes.
             let _ = write!(bytes, "{{\"node\":\"{}\",\"name\":\"{name}\",\"age_ms\":", node.member.id);
-            put_number(bytes, millis(node.age(now)));
+            put_age(bytes, millis(node.age(now)));
             bytes.put_u8(b'}');
         }
         if !self.down.is_empty() {

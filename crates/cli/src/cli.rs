@@ -25,7 +25,7 @@ use std::fmt::{self, Write};
     arg_required_else_help = true,
     allow_external_subcommands = true,
     after_help = "Examples:
-  whither dev                               try it: one node, nothing kept
+  whither dev                               try it: three nodes, nothing kept
   whither register prod/recos --port 8080   tell the agent beside you
   whither prod/recos                        where is prod/recos?
   whither watch prod/recos                  and tell me when that changes"

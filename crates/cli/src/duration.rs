@@ -49,13 +49,15 @@ pub(crate) fn exact(duration: Duration) -> String {
 }
 
 /// A length of time for a table's cell, rounded up in a unit that keeps it short: `12ms`, `3s`, `5m`, `2h`, `9d`.
-pub(crate) fn compact(millis: u64) -> String {
+pub(crate) fn compact(millis: Option<u64>) -> String {
+    let Some(millis) = millis else { return "unknown".into() };
     let (number, unit) = rounded_up(millis);
     format!("{number}{unit}")
 }
 
 /// A length of time for a sentence, rounded up: `12 ms`, `3 s`, `5 min`, `2 h`, `9 days`.
-pub(crate) fn words(millis: u64) -> String {
+pub(crate) fn words(millis: Option<u64>) -> String {
+    let Some(millis) = millis else { return "a time that cannot be told yet".into() };
     let (number, unit) = rounded_up(millis);
     let unit = match unit {
         "m" => "min",
@@ -105,8 +107,8 @@ mod tests {
 
     #[test]
     fn ages_are_short_and_never_rounded_down() {
-        let shown: Vec<_> = [0, 12, 9_999, 10_001, 125_000, 7_200_001, 172_800_001].map(compact).into();
+        let shown: Vec<_> = [0, 12, 9_999, 10_001, 125_000, 7_200_001, 172_800_001].map(Some).map(compact).into();
         assert_eq!(shown, ["0ms", "12ms", "9999ms", "11s", "3m", "3h", "3d"]);
-        assert_eq!([12, 30_000, 600_000, 864_000_000].map(words), ["12 ms", "30 s", "10 min", "10 days"]);
+        assert_eq!([12, 30_000, 600_000, 864_000_000].map(Some).map(words), ["12 ms", "30 s", "10 min", "10 days"]);
     }
 }

@@ -48,5 +48,12 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 /// `error` and its causes, as one text.
 pub(crate) fn text(error: &anyhow::Error) -> String {
-    format!("{error:#}")
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Many errors already say what their cause said.
+        if !text.contains(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
+        }
+    }
+    text
 }

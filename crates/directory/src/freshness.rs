@@ -27,6 +27,11 @@ impl KnownUntil {
     }
 }
 
+/// How long ago `known` was, or `None` if it stands for "never".
+pub(crate) fn age_of(known: Instant, now: Instant) -> Option<Duration> {
+    (known > Instant::DISTANT_PAST).then(|| now.since(known))
+}
+
 /// Up to when everything that every present member had said is known here.
 ///
 /// Invariant: never later than the truth. Members that are down are left out, because nothing can be known of them; the
@@ -46,10 +51,10 @@ impl Freshness {
     }
 
     /// How long ago, at most, an answer given at `now` was last known to be the truth. `absent` are the points up to
-    /// which absent owners are known; [`Instant::DISTANT_FUTURE`] stands for the asking node itself.
+    /// which absent owners are known; [`Instant::DISTANT_FUTURE`] stands for the asking node itself. `None`: of somebody
+    /// whose word counts nothing has been heard yet, so nothing can be said.
     #[must_use]
-    pub fn age(&self, now: Instant, absent: impl IntoIterator<Item = Instant>) -> Duration {
-        let known = absent.into_iter().fold(self.floor.get(), Instant::min);
-        now.since(known)
+    pub fn age(&self, now: Instant, absent: impl IntoIterator<Item = Instant>) -> Option<Duration> {
+        age_of(absent.into_iter().fold(self.floor.get(), Instant::min), now)
     }
 }

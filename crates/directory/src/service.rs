@@ -1,6 +1,6 @@
 //! One service as readers see it.
 
-use crate::freshness::{Freshness, KnownUntil};
+use crate::freshness::{Freshness, KnownUntil, age_of};
 use crate::view::Index;
 use bytes::Bytes;
 use std::fmt;
@@ -146,10 +146,10 @@ impl Listed {
         self.instance.owner
     }
 
-    /// How long ago, at most, this was the truth about this one instance.
+    /// How long ago, at most, this was the truth about this one instance; `None` if that cannot be said yet.
     #[must_use]
-    pub fn age(&self, now: Instant) -> Duration {
-        self.known.as_ref().map_or(Duration::ZERO, |known| now.since(known.get()))
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.known.as_ref().map_or(Some(Duration::ZERO), |known| age_of(known.get(), now))
     }
 }
 
@@ -288,9 +288,9 @@ impl ServiceView {
     }
 
     /// How long ago, at most, this answer was last known to be the truth: over every present member, because each might
-    /// have registered something, and over the absent owners of what is listed.
+    /// have registered something, and over the absent owners of what is listed. `None`: that cannot be said yet.
     #[must_use]
-    pub fn age(&self, freshness: &Freshness, now: Instant) -> Duration {
+    pub fn age(&self, freshness: &Freshness, now: Instant) -> Option<Duration> {
         freshness.age(now, self.absent.iter().map(KnownUntil::get))
     }
 

@@ -155,7 +155,18 @@ fn a_view_that_is_held_does_not_grow_younger() {
     let held = world.directory.view();
     world.publisher.apply(Delta::Current { node: node(2), as_of: at(20) });
     world.register(2, "w1", 1, |_| ());
-    assert_eq!((held.age(at(20)).as_secs(), world.directory.view().age(at(20)).as_secs()), (10, 0));
+    let secs = |view: &crate::View| view.age(at(20)).map(|age| age.as_secs());
+    assert_eq!((secs(&held), secs(&world.directory.view())), (Some(10), Some(0)));
+}
+
+#[test]
+fn of_whom_nothing_was_heard_nothing_is_said() {
+    let mut world = World::new();
+    let now = Instant::START + Duration::from_secs(1);
+    assert_eq!(world.directory.view().age(now), None);
+    world.publisher.apply(Delta::Current { node: node(2), as_of: now });
+    world.publisher.publish();
+    assert_eq!(world.directory.view().age(now), Some(Duration::ZERO));
 }
 
 #[test]
@@ -166,7 +177,7 @@ fn age_covers_present_members_and_absent_owners() {
     world.register(2, "w1", 1, |_| ());
     world.publisher.apply(Delta::Current { node: node(2), as_of: at(1) });
     world.publisher.publish();
-    let age = |world: &World, secs| world.web().age(world.directory.view().freshness(), at(secs)).as_secs();
+    let age = |world: &World, secs| world.web().age(world.directory.view().freshness(), at(secs)).unwrap().as_secs();
     assert_eq!(age(&world, 3), 2);
     world.member(2, "b", MemberState::Down);
     assert_eq!(age(&world, 10), 9, "the absent owner of what is listed counts on");

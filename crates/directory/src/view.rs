@@ -1,6 +1,6 @@
 //! The immutable snapshot that readers hold.
 
-use crate::freshness::{Freshness, KnownUntil};
+use crate::freshness::{Freshness, KnownUntil, age_of};
 use crate::service::ServiceView;
 use crate::shards::Shards;
 use std::fmt;
@@ -80,10 +80,10 @@ pub struct NodeView {
 }
 
 impl NodeView {
-    /// How long ago, at most, all that it had said was known here.
+    /// How long ago, at most, all that it had said was known here; `None`: it has not been heard of yet.
     #[must_use]
-    pub fn age(&self, now: Instant) -> Duration {
-        self.known.as_ref().map_or(Duration::ZERO, |known| now.since(known.get()))
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.known.as_ref().map_or(Some(Duration::ZERO), |known| age_of(known.get(), now))
     }
 }
 
@@ -146,9 +146,9 @@ impl View {
     }
 
     /// How long ago, at most, the whole catalog was last known to be the truth: over every present member, and over the
-    /// absent ones that own something in it.
+    /// absent ones that own something in it. `None`: that cannot be said yet.
     #[must_use]
-    pub fn age(&self, now: Instant) -> Duration {
+    pub fn age(&self, now: Instant) -> Option<Duration> {
         let absent = self.nodes.iter().filter(|node| !node.member.state.is_present() && node.instances > 0);
         self.freshness.age(now, absent.filter_map(|node| node.known.as_ref().map(KnownUntil::get)))
     }

@@ -76,6 +76,7 @@ pub struct Vitals {
     /// Commands refused because the queue was full.
     pub commands_refused: Counter,
     disk: ArcSwapOption<String>,
+    cluster: ArcSwapOption<String>,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -89,6 +90,17 @@ impl Vitals {
     /// Says what the disk's problem is, or that it has none.
     pub fn set_disk_problem(&self, problem: Option<String>) {
         self.disk.store(problem.map(Arc::new));
+    }
+
+    /// What keeps this node apart from its cluster; `None` when it is part of one, or alone on purpose.
+    #[must_use]
+    pub fn cluster_problem(&self) -> Option<Arc<String>> {
+        self.cluster.load_full()
+    }
+
+    /// Says what keeps this node apart from its cluster, or that nothing does.
+    pub fn set_cluster_problem(&self, problem: Option<String>) {
+        self.cluster.store(problem.map(Arc::new));
     }
 
     /// Asks `source` whenever somebody collects. It must be quick and must not block.
@@ -111,6 +123,11 @@ impl Vitals {
                 f64::from(u8::from(self.disk.load().is_none())),
             ),
         ];
+        samples.push(Sample::gauge(
+            "cluster_joined",
+            "1 if this node is part of its cluster, 0 if no seed has answered it or it has left.",
+            f64::from(u8::from(self.cluster.load().is_none())),
+        ));
         for source in self.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
             source(&mut samples);
         }

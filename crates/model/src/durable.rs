@@ -53,7 +53,7 @@ pub struct StoredMember {
     pub incarnation: u64,
     /// What was believed of it.
     pub state: MemberState,
-    /// Up to when, by the local wall clock, all that it had said was known here.
+    /// Up to when, by the local wall clock, all that it had said was known here; zero: never.
     pub known_until: WallTime,
 }
 

@@ -20,11 +20,14 @@ pub(crate) struct Hands {
     publisher: Publisher,
     /// What the log last said of each member.
     logged: HashMap<NodeId, MemberState>,
+    /// Whether any other node has been alive in this run.
+    pub(crate) met_anybody: bool,
+    own: NodeId,
 }
 
 impl Hands {
-    pub(crate) fn new(transport: Transport, journal: Arc<Journal>, publisher: Publisher) -> Self {
-        Self { transport, journal, publisher, logged: HashMap::new() }
+    pub(crate) fn new(own: NodeId, transport: Transport, journal: Arc<Journal>, publisher: Publisher) -> Self {
+        Self { transport, journal, publisher, logged: HashMap::new(), met_anybody: false, own }
     }
 
     /// Sends, keeps, shows, answers. Sending needs no disk: the epoch is durable. Views are shown before anybody is told.
@@ -62,14 +65,16 @@ impl Hands {
         if self.logged.insert(*id, *state) == Some(*state) {
             return;
         }
+        self.met_anybody |= *id != self.own && *state == MemberState::Alive;
         let epoch = epoch.0;
+        let name = if name.as_str().is_empty() { "(not heard yet)" } else { name.as_str() };
         match state {
-            MemberState::Alive => tracing::info!(node = %id, %name, %address, epoch, "member is alive"),
+            MemberState::Alive => tracing::info!(node = %id, name, %address, epoch, "member is alive"),
             MemberState::Suspect => {
-                tracing::info!(node = %id, %name, %address, epoch, "member is suspected to be down")
+                tracing::info!(node = %id, name, %address, epoch, "member is suspected to be down")
             }
-            MemberState::Down => tracing::warn!(node = %id, %name, %address, epoch, "member is down"),
-            MemberState::Left => tracing::info!(node = %id, %name, %address, epoch, "member said goodbye"),
+            MemberState::Down => tracing::warn!(node = %id, name, %address, epoch, "member is down"),
+            MemberState::Left => tracing::info!(node = %id, name, %address, epoch, "member said goodbye"),
         }
     }
 

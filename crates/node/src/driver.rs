@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use whither_directory::{Clock, Directory, Envelope, Identity, Publisher};
-use whither_model::{Now, Refusal};
+use whither_model::{Instant, Now, Refusal};
 use whither_replica::{Replica, Route};
 use whither_store::{JournalConfig, Report, Store};
 use whither_transport::{Inbound, Transport};
@@ -21,6 +21,8 @@ const INBOUND_MAX: usize = 8 * 1024;
 const COMMANDS_PER_TURN: usize = 512;
 /// Packets taken in before what they cause goes out.
 const PACKETS_PER_TURN: usize = 64;
+/// How long seeds may be silent before that is called a problem.
+const PATIENCE_WITH_SEEDS: Duration = Duration::from_secs(5);
 /// How long the last packets are given to leave.
 const GOODBYE: Duration = Duration::from_millis(20);
 
@@ -37,6 +39,9 @@ pub(crate) struct Driver {
     seeds: mpsc::Receiver<Vec<SocketAddr>>,
     stopping: watch::Receiver<bool>,
     counters: Arc<CoreCounters>,
+    /// The seeds it was told, for people; empty: none.
+    asked: String,
+    started: Instant,
 }
 
 enum Turn {
@@ -90,8 +95,10 @@ impl Driver {
         let counters = Arc::new(CoreCounters::default());
         metrics::register(directory.vitals(), Arc::clone(&counters), transport.clone(), &journal);
         let (found, seeds) = mpsc::channel(1);
+        let asked =
+            config.seeds.iter().map(|seed| format!("{}:{}", seed.host, seed.port)).collect::<Vec<_>>().join(", ");
         drop(tokio::spawn(seeds::look_up(config.seeds, found)));
-        let hands = Hands::new(transport, journal, Publisher::new(Arc::clone(&directory)));
+        let hands = Hands::new(directory.identity().node, transport, journal, Publisher::new(Arc::clone(&directory)));
         let mut driver = Self {
             directory,
             clock,
@@ -104,6 +111,8 @@ impl Driver {
             seeds,
             stopping,
             counters,
+            asked,
+            started: now.mono,
         };
         // What the disk remembered is shown before anybody is told that the node runs.
         driver.carry_out();
@@ -212,7 +221,35 @@ impl Driver {
             self.hands.carry_out(ready, &mut self.answers);
         }
         self.counters.refresh(self.replica.counters(), self.replica.rows().len());
+        self.judge_cluster();
         impostor
+    }
+
+    /// Says what keeps this node apart from its cluster, if anything does: alone is not the same as well.
+    fn judge_cluster(&self) {
+        let unanswered = !self.asked.is_empty()
+            && !self.hands.met_anybody
+            && self.clock.now().since(self.started) > PATIENCE_WITH_SEEDS;
+        let vitals = self.directory.vitals();
+        let known = vitals.cluster_problem();
+        match (self.replica.has_left(), unanswered) {
+            (true, _) if known.is_none() => {
+                vitals.set_cluster_problem(Some(
+                    "this node has left its cluster: what it shows is from then; start it again to join".into(),
+                ));
+            }
+            (false, true) if known.is_none() => {
+                let asked = &self.asked;
+                let problem = format!(
+                    "no seed has answered ({asked}): a wrong address, a firewall, or another cluster secret? \
+                     (`whither ca show` prints a secret's fingerprint)"
+                );
+                tracing::warn!("{problem}");
+                vitals.set_cluster_problem(Some(problem));
+            }
+            (false, false) if known.is_some() => vitals.set_cluster_problem(None),
+            _ => {}
+        }
     }
 
     async fn shut_down(mut self) -> Result<(), NodeError> {

@@ -90,8 +90,8 @@ impl Replica {
             return;
         }
         let Some(left_at) = left_at else { return };
-        if self.rows.past_digest(node, epoch) == past && self.clocks.raise(node, left_at) {
-            self.known_dirty.insert(node);
+        if self.rows.past_digest(node, epoch) == past {
+            self.raise_known(node, left_at);
         }
     }
 
@@ -99,9 +99,16 @@ impl Replica {
     pub(crate) fn adopt_age(&mut self, left_at: Instant, age: Duration) {
         let as_of = left_at - age;
         let present: alloc::vec::Vec<NodeId> = self.members.present().map(|belief| belief.node).collect();
-        for node in present {
-            if self.clocks.raise(node, as_of) {
-                self.known_dirty.insert(node);
+        present.into_iter().for_each(|node| self.raise_known(node, as_of));
+    }
+
+    fn raise_known(&mut self, node: NodeId, as_of: Instant) {
+        let first = self.clocks.known_until(node) == Instant::DISTANT_PAST;
+        if self.clocks.raise(node, as_of) {
+            self.known_dirty.insert(node);
+            if first {
+                // Not only at the next regular time: a crash before it would lose that anything was ever known.
+                self.store_member(node);
             }
         }
     }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 use whither_model::durable::StoredMember;
-use whither_model::{Delta, Member, MemberState, NodeId, WallTime};
+use whither_model::{Delta, Instant, Member, MemberState, NodeId, WallTime};
 
 /// How long members of the last run are waited for before they are called down.
 const BOOT_GRACE: Duration = Duration::from_secs(10);
@@ -125,8 +125,13 @@ impl Replica {
 
     pub(crate) fn store_member(&mut self, node: NodeId) {
         let Some(entry) = self.members.get(node) else { return };
-        let age = self.now.mono.since(self.clocks.known_until(node)).as_millis();
-        let known_until = WallTime(self.now.wall.0.saturating_sub(u64::try_from(age).unwrap_or(u64::MAX)));
+        let known = self.clocks.known_until(node);
+        let age = u64::try_from(self.now.mono.since(known).as_millis()).unwrap_or(u64::MAX);
+        // Zero stands for "never".
+        let known_until = match known {
+            Instant::DISTANT_PAST => WallTime(0),
+            _ => WallTime(self.now.wall.0.saturating_sub(age)),
+        };
         self.ready.journal.members.push(StoredMember {
             node,
             address: entry.belief.address,
@@ -155,7 +160,7 @@ impl Replica {
                 continue;
             }
             // A wall clock behind what it once showed cannot tell how old anything is.
-            let clock_went_on = known_until <= self.now.wall;
+            let clock_went_on = known_until > WallTime(0) && known_until <= self.now.wall;
             if clock_went_on {
                 self.clocks.raise(node, self.now.mono - self.now.wall.since(known_until));
             }

@@ -164,6 +164,12 @@ impl Replica {
         self.me
     }
 
+    /// Whether this node has said goodbye.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.left
+    }
+
     /// All rows, for checkers and snapshots.
     #[must_use]
     pub fn rows(&self) -> &Rows {

@@ -184,8 +184,10 @@ impl Narrator {
         let service = parse(words.get(1), "service")?;
         let Some(view) = self.world.view(at) else { return Ok("not running".into()) };
         let Some(service) = view.service(&service) else { return Ok("unknown".into()) };
-        let age = service.age(view.freshness(), self.world.clock(at)).as_millis();
-        Ok(format!("at most {} ms", age.next_power_of_two()))
+        Ok(match service.age(view.freshness(), self.world.clock(at)) {
+            Some(age) => format!("at most {} ms", age.as_millis().next_power_of_two()),
+            None => "unknown".into(),
+        })
     }
 
     fn run_for(&mut self, words: &[&str]) -> Result<String, String> {

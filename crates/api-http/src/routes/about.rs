@@ -51,7 +51,7 @@ Register, ask, watch:
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(super) struct HealthOut<'a> {
-    /// `ok`, or `degraded` when the disk refuses writes.
+    /// `ok`, or `degraded` when the disk refuses writes or the node is apart from its cluster.
     status: &'static str,
     /// The node's id.
     #[schema(value_type = String)]
@@ -63,7 +63,7 @@ pub(super) struct HealthOut<'a> {
     /// The software it runs.
     software: &'a str,
     /// How old answers about everything can be.
-    age_ms: u64,
+    age_ms: Option<u64>,
     /// Where its history stands.
     #[schema(value_type = String)]
     index: Text<Cursor>,
@@ -73,6 +73,8 @@ pub(super) struct HealthOut<'a> {
     instances: usize,
     /// Nodes by state.
     nodes: NodeCounts,
+    /// What keeps the node apart from its cluster; null when nothing does.
+    cluster: Option<&'a str>,
     /// What the disk's problem is; null when it has none.
     disk: Option<&'a str>,
 }
@@ -96,10 +98,10 @@ pub(super) async fn health(State(app): State<Arc<App>>, uri: Uri) -> Answered {
     let identity = directory.identity();
     let view = directory.view();
     let age = view.age(directory.clock().now());
-    let disk = directory.vitals().disk_problem();
+    let (disk, cluster) = (directory.vitals().disk_problem(), directory.vitals().cluster_problem());
     let [alive, suspect, down, left] = super::member_counts(&view);
     let body = json::line(&HealthOut {
-        status: if disk.is_some() { "degraded" } else { "ok" },
+        status: if disk.is_some() || cluster.is_some() { "degraded" } else { "ok" },
         node: Text(identity.node),
         name: identity.name.as_str(),
         epoch: identity.epoch.0,
@@ -109,6 +111,7 @@ pub(super) async fn health(State(app): State<Arc<App>>, uri: Uri) -> Answered {
         services: view.service_count(),
         instances: view.instance_count(),
         nodes: NodeCounts { alive, suspect, down, left },
+        cluster: cluster.as_deref().map(String::as_str),
         disk: disk.as_deref().map(String::as_str),
     });
     Ok(answer::read(&app, age, view.index(), body).map(Body::new))

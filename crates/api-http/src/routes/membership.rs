@@ -31,7 +31,7 @@ const LOOK_UP_MAX: Duration = Duration::from_secs(5);
 #[schema(as = Nodes)]
 pub(super) struct NodesOut<'a> {
     /// How old this answer can be.
-    age_ms: u64,
+    age_ms: Option<u64>,
     /// Where in this node's history it stands.
     #[schema(value_type = String)]
     index: Text<Cursor>,

@@ -196,7 +196,7 @@ pub(super) async fn deregister(State(app): State<Arc<App>>, OfInstance(service, 
 pub(super) async fn renew(State(app): State<Arc<App>>, OfInstance(service, id): OfInstance, uri: Uri) -> Answered {
     let health = Query::parse(uri.query(), &["health"], &[])?.word::<Health>("health")?;
     match submit(&app, Command::Renew { service, id, health }).await? {
-        Outcome::Renewed { lease } => Ok(answer(StatusCode::OK, &RenewedOut { ttl_ms: lease.map(millis) })),
+        Outcome::Renewed { lease } => Ok(answer(StatusCode::OK, &RenewedOut { ttl_ms: millis(lease) })),
         Outcome::Written { .. } | Outcome::Begun => Err(Problem::odd_outcome()),
     }
 }

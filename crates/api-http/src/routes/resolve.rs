@@ -22,7 +22,7 @@ type Answered = Result<Response<Body>, Problem>;
 #[schema(as = Services)]
 pub(super) struct ServicesOut<'a> {
     /// How old this answer can be.
-    age_ms: u64,
+    age_ms: Option<u64>,
     /// Where in this node's history it stands.
     #[schema(value_type = String)]
     index: Text<Cursor>,
@@ -114,7 +114,7 @@ pub(super) struct ServiceDocument<'a> {
     /// `namespace/service`.
     service: &'a str,
     /// How old this answer can be.
-    age_ms: u64,
+    age_ms: Option<u64>,
     /// When the service last changed, in this node's history.
     index: &'a str,
     /// `usable`; `last_known`: none is usable but some only fell silent, and these are they; `empty`.
@@ -134,7 +134,7 @@ pub(super) struct UnheardDocument<'a> {
     /// Its name.
     name: &'a str,
     /// How long ago, at most, all that it had said was known here.
-    age_ms: u64,
+    age_ms: Option<u64>,
 }
 
 /// Ask where a service is.
@@ -178,7 +178,7 @@ pub(super) struct OneInstanceOut<'a> {
     #[serde(flatten)]
     instance: InstanceOut<'a>,
     /// How old this answer can be.
-    age_ms: u64,
+    age_ms: Option<u64>,
     /// When the instance last changed, in this node's history.
     #[schema(value_type = String)]
     index: Text<Cursor>,

@@ -106,7 +106,7 @@ fn an_answer_is_kept_as_it_came_and_understood() {
     let target = Target::new("/v1/services").query("namespace", "a b&c");
     let answer = script.api.ask::<Services>(Method::Get, &target, None).unwrap();
     assert_eq!(answer.body, body);
-    assert_eq!((answer.value.age_ms, answer.value.services[0].usable), (3, 3));
+    assert_eq!((answer.value.age_ms, answer.value.services[0].usable), (Some(3), 3));
     assert_eq!(script.requests(), ["GET /v1/services?namespace=a%20b%26c"]);
 }
 

@@ -133,7 +133,7 @@ pub(crate) struct Renewed {
 /// The list of services.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Services {
-    pub(crate) age_ms: u64,
+    pub(crate) age_ms: Option<u64>,
     pub(crate) services: Vec<ServiceLine>,
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct ServiceLine {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Service {
     pub(crate) service: String,
-    pub(crate) age_ms: u64,
+    pub(crate) age_ms: Option<u64>,
     #[serde(default)]
     pub(crate) selection: String,
     #[serde(default)]
@@ -165,7 +165,7 @@ pub(crate) struct Unheard {
     pub(crate) node: String,
     #[serde(default)]
     pub(crate) name: String,
-    pub(crate) age_ms: u64,
+    pub(crate) age_ms: Option<u64>,
 }
 
 /// An instance.
@@ -197,7 +197,7 @@ pub(crate) struct Instance {
 /// How an instance's line came about.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Explain {
-    pub(crate) age_ms: u64,
+    pub(crate) age_ms: Option<u64>,
     #[serde(default)]
     pub(crate) set_by: String,
     #[serde(default)]
@@ -233,7 +233,7 @@ pub(crate) struct Node {
     #[serde(default)]
     pub(crate) instances: u64,
     #[serde(default)]
-    pub(crate) age_ms: u64,
+    pub(crate) age_ms: Option<u64>,
     #[serde(default, rename = "self")]
     pub(crate) is_self: bool,
 }
@@ -249,12 +249,15 @@ pub(crate) struct AgentHealth {
     pub(crate) epoch: u64,
     #[serde(default)]
     pub(crate) software: String,
-    pub(crate) age_ms: u64,
+    pub(crate) age_ms: Option<u64>,
     pub(crate) services: u64,
     pub(crate) instances: u64,
     pub(crate) nodes: NodeCounts,
     #[serde(default)]
     pub(crate) disk: Option<String>,
+    /// What keeps it apart from its cluster.
+    #[serde(default)]
+    pub(crate) cluster: Option<String>,
 }
 
 /// How many nodes are how.

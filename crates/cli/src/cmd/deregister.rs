@@ -31,8 +31,7 @@ pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode
         target = target.query("ack", "durable");
     }
     let answer = session.api.ask::<Written>(Method::Delete, &target, None)?;
-    session.say(&answer, |written| {
-        format!("deregistered {} of {} (version {})", args.id, args.service, written.version)
-    })?;
+    session
+        .say(&answer, |written| format!("deregistered {} of {} (change {})", args.id, args.service, written.version))?;
     Ok(DONE)
 }

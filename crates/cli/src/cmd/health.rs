@@ -45,7 +45,14 @@ fn describe(health: &AgentHealth, colour: bool) -> String {
             "nodes",
             format!("{} alive, {} suspect, {} down, {} left", nodes.alive, nodes.suspect, nodes.down, nodes.left),
         ),
-        ("age", format!("everything is known to within {}", duration::words(health.age_ms))),
+        (
+            "age",
+            format!("what the nodes present and all owners said is known to within {}", duration::words(health.age_ms)),
+        ),
+        (
+            "cluster",
+            health.cluster.as_deref().map_or_else(|| "ok".into(), |text| Tone::Bad.paint(&visible(text), colour)),
+        ),
         ("disk", health.disk.as_deref().map_or_else(|| "ok".into(), |text| Tone::Bad.paint(&visible(text), colour))),
     ];
     lines.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()

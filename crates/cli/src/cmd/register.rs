@@ -127,9 +127,9 @@ fn keep(keeper: &Keeper, id: &InstanceId, service: &ServiceName, session: &mut S
             match keeper.beat(&session.api) {
                 Ok(Beat::Renewed) if is_well => {}
                 Ok(Beat::Renewed) => session.console.note("the agent answers again; the lease is renewed"),
-                Ok(Beat::RegisteredAgain) => {
-                    session.console.note("the agent had forgotten the instance; registered again")
-                }
+                Ok(Beat::RegisteredAgain) => session.console.note(
+                    "the agent no longer had the instance (deregistered, or a new data directory?); registered again",
+                ),
                 Err(error) if error.may_pass() => {
                     if is_well {
                         session.console.warn(&format!("not renewed: {error}; trying on"));
@@ -156,7 +156,7 @@ fn announce(
 ) -> std::io::Result<()> {
     session.say(answer, |written| {
         let what = if written.created { "registered" } else { "set anew" };
-        format!("{what} {id} of {service} (version {})", written.version)
+        format!("{what} {id} of {service} (change {})", written.version)
     })
 }
 

@@ -33,7 +33,9 @@ pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode
     }
     let answer = session.api.ask::<Renewed>(Method::Put, &target, None)?;
     session.say(&answer, |renewed| match renewed.ttl_ms {
-        Some(ttl) => format!("renewed {}; its lease runs out in {} unless renewed", args.id, duration::words(ttl)),
+        Some(ttl) => {
+            format!("renewed {}; its lease runs out in {} unless renewed", args.id, duration::words(Some(ttl)))
+        }
         None => format!("{} has no lease; it counts as it is until told otherwise", args.id),
     })?;
     Ok(DONE)

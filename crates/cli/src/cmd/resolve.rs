@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::nodes::state_tone;
-use crate::agent_api::wire::{Instance, Service};
+use crate::agent_api::wire::{Instance, Service, Unheard};
 use crate::agent_api::{ApiError, Method, Target};
 use crate::console::Console;
 use crate::duration;
@@ -173,12 +173,27 @@ fn warnings(service: &Service) -> Vec<String> {
         }
         _ => {}
     }
-    for node in &service.unheard {
-        let name = if node.name.is_empty() { &node.node } else { &node.name };
-        let since = duration::words(node.age_ms);
-        warnings.push(format!("node {} is down; what is known of its instances is {since} old", visible(name)));
-    }
+    warnings.extend(unheard(service));
     warnings
+}
+
+/// One line about nodes that are down, however many they are.
+fn unheard(service: &Service) -> Option<String> {
+    let name = |node: &Unheard| visible(if node.name.is_empty() { &node.node } else { &node.name });
+    match service.unheard.as_slice() {
+        [] => None,
+        [node] => {
+            let since = duration::words(node.age_ms);
+            Some(format!("node {} is down; what is known of its instances is {since} old", name(node)))
+        }
+        nodes => {
+            let mut names: Vec<String> = nodes.iter().take(3).map(name).collect();
+            if nodes.len() > names.len() {
+                names.push("…".into());
+            }
+            Some(format!("{} nodes are down ({}); `whither nodes` says since when", nodes.len(), names.join(", ")))
+        }
+    }
 }
 
 fn table(instances: &[&Instance]) -> Table {

@@ -46,6 +46,6 @@ pub(super) fn set(instance: &Instance, state: State, session: &mut Session) -> a
         target = target.query("ack", "durable");
     }
     let answer = session.api.ask::<Written>(Method::Put, &target, None)?;
-    session.say(&answer, |written| format!("{id} of {service} is {state} (version {})", written.version))?;
+    session.say(&answer, |written| format!("{id} of {service} is {state} (change {})", written.version))?;
     Ok(DONE)
 }

@@ -262,7 +262,7 @@ fn a_registration_says_what_it_was_told_and_nothing_else() {
     let line = "register prod/recos --id r-1 -p http=8080 -p metrics=9090 --tag a --meta k=v --weight 5 --version 1.2 \
                 --zone eu --state starting --health warning --ttl 10s --address 10.0.0.7 --durable";
     let done = run_at(line, vec![Reply::Whole(201, "application/json", WRITTEN.into())]);
-    assert_eq!(done.out, "registered r-1 of prod/recos (version 1.7)\n");
+    assert_eq!(done.out, "registered r-1 of prod/recos (change 1.7)\n");
     assert_eq!(
         done.asked,
         ["PUT /v1/services/prod/recos/instances/r-1?ack=durable\ncontent-type: application/json\n\
@@ -270,7 +270,7 @@ fn a_registration_says_what_it_was_told_and_nothing_else() {
           \"weight\":5,\"version\":\"1.2\",\"zone\":\"eu\",\"state\":\"starting\",\"health\":\"warning\",\"ttl\":\"10s\"}"]
     );
     let done = run_at("register recos --id r-1", vec![Reply::json(&WRITTEN.replace("true", "false"))]);
-    assert_eq!(done.out, "set anew r-1 of default/recos (version 1.7)\n");
+    assert_eq!(done.out, "set anew r-1 of default/recos (change 1.7)\n");
     assert_eq!(done.asked, ["PUT /v1/services/default/recos/instances/r-1\ncontent-type: application/json\n{}"]);
 }
 
@@ -313,12 +313,12 @@ fn an_instance_is_renewed_drained_and_removed() {
     assert_eq!(done.out, "renewed r-1; its lease runs out in 10 s unless renewed\n");
     assert_eq!(done.asked, ["PUT /v1/services/prod/recos/instances/r-1/renew?health=warning"]);
     let done = run_at("drain prod/recos r-1", vec![written()]);
-    assert_eq!(done.out, "r-1 of prod/recos is draining (version 1.7)\n");
+    assert_eq!(done.out, "r-1 of prod/recos is draining (change 1.7)\n");
     assert_eq!(done.asked, ["PUT /v1/services/prod/recos/instances/r-1/state?state=draining"]);
     let done = run_at("undrain prod/recos r-1 --durable", vec![written()]);
     assert_eq!(done.asked, ["PUT /v1/services/prod/recos/instances/r-1/state?state=up&ack=durable"]);
     let done = run_at("deregister prod/recos r-1", vec![written()]);
-    assert_eq!(done.out, "deregistered r-1 of prod/recos (version 1.7)\n");
+    assert_eq!(done.out, "deregistered r-1 of prod/recos (change 1.7)\n");
     assert_eq!(done.asked, ["DELETE /v1/services/prod/recos/instances/r-1"]);
 }
 
@@ -359,8 +359,8 @@ fn an_agent_that_is_not_well_says_so() {
     assert_eq!(
         done.out,
         "status     degraded\nnode       web-1 (00000000000000aa)\nboot       3\nsoftware   0.1.0\nservices   1\n\
-         instances  2\nnodes      1 alive, 0 suspect, 1 down, 0 left\nage        everything is known to within 2 ms\n\
-         disk       no space\n"
+         instances  2\nnodes      1 alive, 0 suspect, 1 down, 0 left\nage        what the nodes \
+         present and all owners said is known to within 2 ms\ncluster    ok\ndisk       no space\n"
     );
 }
 

@@ -215,7 +215,7 @@ options! {
     };
     /// `dns.zones`
     DNS_ZONES = Opt {
-        key: "dns.zones", flag: "dns-zone", kind: Kind::Zones, preset: Preset::Fixed("whither.,consul."), example: "",
+        key: "dns.zones", flag: "dns-zone", kind: Kind::Zones, preset: Preset::Fixed("whither."), example: "",
         help: "The domains it answers for", more: "All of them give the same answers.",
     };
     /// `dns.ttl`

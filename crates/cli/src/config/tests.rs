@@ -69,7 +69,7 @@ fn presets_are_as_documented() {
     assert_eq!(config.http.unwrap().bind, "127.0.0.1:7601".parse().unwrap());
     let dns = config.dns.unwrap();
     assert_eq!(dns.bind, "127.0.0.1:7653".parse().unwrap());
-    assert_eq!(dns.zones.iter().map(|zone| zone.as_str()).collect::<Vec<_>>(), ["whither.", "consul."]);
+    assert_eq!(dns.zones.iter().map(|zone| zone.as_str()).collect::<Vec<_>>(), ["whither."]);
     assert_eq!((dns.ttl, dns.negative_ttl, dns.workers.get()), (Duration::ZERO, Duration::from_secs(1), 4));
     assert_eq!(config.timing.probe_interval, Duration::from_millis(500));
     assert_eq!(config.timing.suspicion_multiplier.get(), 3);
@@ -157,7 +157,7 @@ fn wrong_types_are_met_with_an_example() {
     );
     assert_eq!(
         problem("[dns]\nzones = \"whither.\""),
-        "whither.toml:5: dns.zones: is a string; expected a list of strings, for example [\"whither.\", \"consul.\"]"
+        "whither.toml:5: dns.zones: is a string; expected a list of strings, for example [\"whither.\"]"
     );
     assert_eq!(
         problem("[dns]\nworkers = \"2\""),

@@ -71,7 +71,8 @@ impl Screen {
     /// Takes in a lap.
     pub(crate) fn news(&mut self, lap: &Lap) -> io::Result<()> {
         if self.json {
-            let millis = |shown: &Option<Duration>| shown.map(|shown| shown.as_secs_f64() * 1_000.0);
+            // Whole microseconds: more digits would be noise.
+            let millis = |shown: &Option<Duration>| shown.map(|shown| (shown.as_secs_f64() * 1e6).round() / 1e3);
             let shown: serde_json::Map<String, serde_json::Value> =
                 self.names.iter().zip(&lap.shown).map(|(name, shown)| (name.clone(), millis(shown).into())).collect();
             let line = serde_json::json!({
@@ -92,12 +93,14 @@ impl Screen {
     }
 
     fn line(&self, lap: &Lap) -> String {
-        let mut line =
-            format!("{:<13}{:<15}{:<14}at {}", lap.act.what, lap.act.service, lap.act.id, self.names[lap.act.node]);
-        for (name, shown) in self.names.iter().zip(&lap.shown).filter(|(name, _)| **name != self.names[lap.act.node]) {
+        let Lap { act, shown } = lap;
+        let own = &self.names[act.node];
+        let mut line = format!("{:<12} {} {} at {own}", act.what, act.service, act.id);
+        for (at, (name, shown)) in self.names.iter().zip(shown).filter(|(name, _)| *name != own).enumerate() {
+            let before = if at == 0 { " →" } else { "," };
             let _ = match shown {
-                Some(shown) => write!(line, "  → {name} {:.2} ms", shown.as_secs_f64() * 1_000.0),
-                None => write!(line, "  → {name} not yet"),
+                Some(shown) => write!(line, "{before} {name} {:.2} ms", shown.as_secs_f64() * 1_000.0),
+                None => write!(line, "{before} {name} not yet"),
             };
         }
         line
@@ -147,12 +150,13 @@ impl Screen {
                     status => format!("{}({status})", listed.id()),
                 })
                 .collect();
-            let age = service.age(view.freshness(), now).as_millis();
+            let age = service.age(view.freshness(), now);
+            let age = age.map_or_else(|| "unknown".into(), |age| format!("{} ms", age.as_millis()));
             let tone = if usable == all { Tone::Good } else { Tone::Warn };
             table.push([
                 Cell::new(service.name().as_str(), Tone::Plain),
                 Cell::new(format!("{usable} of {all}"), tone),
-                Cell::new(format!("{age} ms"), Tone::Plain),
+                Cell::new(age, Tone::Plain),
                 Cell::new(ids.join(" "), Tone::Plain),
             ]);
         }
