@@ -6,7 +6,9 @@ use anyhow::Context;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use whither_directory::Directory;
 use whither_transport::ClusterSecret;
 
 /// What the command takes.
@@ -17,7 +19,8 @@ use whither_transport::ClusterSecret;
   whither agent --secret-file cluster.secret --join 10.0.0.1
   whither agent --config /etc/whither/whither.toml --log-level debug
 
-When it serves it prints one line on standard output:
+When it serves, a new node after its first exchange with the cluster (or two seconds),
+it prints one line on standard output:
   ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"dns\":…}
 SIGTERM and SIGINT stop it politely: peers hear a goodbye, its instances stay as they
 are for a minute and last known after that. `whither leave` takes them along.
@@ -26,6 +29,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     overrides: Overrides,
 }
+
+/// How long a node that knows nothing yet waits for its cluster before it says that it serves.
+const FIRST_EXCHANGE: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -116,7 +122,12 @@ async fn serve(parts: Parts) -> anyhow::Result<ExitCode> {
     // Before anything runs, so that a signal sent early is not missed.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let newcomer = !parts.node.seeds.is_empty();
     let mut agent = Agent::start(parts).await?;
+    if newcomer && agent.directory().view().service_count() == 0 {
+        // It answers already, but of a cluster it has heard nothing of: whoever waits to be told should not be told yet.
+        drop(tokio::time::timeout(FIRST_EXCHANGE, first_exchange(agent.directory())).await);
+    }
     announce(&agent)?;
     let why = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -131,6 +142,19 @@ async fn serve(parts: Parts) -> anyhow::Result<ExitCode> {
         _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until everything that any present member had said is known here.
+async fn first_exchange(directory: &Directory) {
+    let mut look = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        look.tick().await;
+        let view = directory.view();
+        let others = view.nodes().iter().filter(|node| node.member.state.is_present()).count() > 1;
+        if others && view.age(directory.clock().now()).is_some() {
+            return;
+        }
+    }
 }
 
 /// Tells whoever started it that it serves, and where.

@@ -26,7 +26,7 @@ enum Command {
   WHITHER_LOG_LEVEL=debug whither config check whither.toml
   whither config check whither.toml --json
 
-Exits with 2, and says everything that is wrong, if an agent would not start.")]
+Exits with 2, and says what is wrong, if the configuration cannot be used. A secret file that\nis not here is only mentioned: the configuration may be meant for another host.")]
     Check {
         /// The file
         file: PathBuf,
@@ -49,6 +49,12 @@ pub(crate) fn run(args: &Args, console: &mut Console, json: bool) -> anyhow::Res
 
 fn check(file: &Path, console: &mut Console, json: bool) -> anyhow::Result<()> {
     let (config, sources) = config::load_explained(&Overrides::file(file.to_owned()))?;
+    if let Some(path) = &config.cluster.secret_file
+        && let Err(problem) = whither_transport::ClusterSecret::read(path)
+    {
+        // The file may be checked on another host than the one it is for, so this is said and not refused.
+        console.note(&format!("an agent would not start here: {problem}"));
+    }
     let options = describe(&config).into_iter().zip(sources);
     if json {
         let entry = |(opt, texts, source)| serde_json::json!({ "option": opt, "value": texts, "from": source });
