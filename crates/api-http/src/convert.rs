@@ -276,7 +276,7 @@ impl<'a> NodeOut<'a> {
             region: &member.region,
             epoch: member.epoch.0,
             software: &member.software,
-            instances: node.instances,
+            instances: node.instances(),
             age_ms: millis(node.age(now)),
             is_self: member.id == own,
         }

@@ -6,6 +6,7 @@ use crate::service::{Listed, Owner, Removals, ServiceView};
 use crate::view::{Index, NodeView, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use whither_model::{Delta, Instance, InstanceId, Instant, Member, MemberState, NodeId, NodeName, ServiceName};
 
@@ -28,7 +29,12 @@ pub struct Publisher {
 #[derive(Debug)]
 struct Node {
     member: Option<Member>,
+    /// Its zone, for the instances that name none.
+    zone: Arc<str>,
     known: KnownUntil,
+    /// How many instances it owns, shared with the views: a count moves with every registration, and the list of nodes
+    /// should not be made anew for that.
+    owned: Arc<AtomicUsize>,
     /// How many instances it owns, by service.
     services: BTreeMap<ServiceName, usize>,
 }
@@ -65,7 +71,6 @@ impl Publisher {
             Delta::Instance(instance) => self.claim(instance),
             Delta::InstanceGone { service, id, owner } => self.release(&service, &id, owner),
             Delta::Member(member) => self.member(member),
-            Delta::MemberGone(node) => self.member_gone(node),
             Delta::Current { node, as_of } => self.current(node, as_of),
         }
     }
@@ -105,7 +110,9 @@ impl Publisher {
     fn node(&mut self, id: NodeId) -> &mut Node {
         self.nodes.entry(id).or_insert_with(|| Node {
             member: None,
+            zone: Arc::default(),
             known: KnownUntil::new(Instant::DISTANT_PAST),
+            owned: Arc::default(),
             services: BTreeMap::new(),
         })
     }
@@ -119,7 +126,7 @@ impl Publisher {
                 name: Arc::clone(&member.name),
                 state: member.state,
                 vouches: member.vouches,
-                zone: (&*member.zone).into(),
+                zone: Arc::clone(&node.zone),
                 known,
             },
             // Its rows came here before membership met it: nobody vouches yet.
@@ -205,14 +212,15 @@ impl Publisher {
     }
 
     fn count(&mut self, owner: NodeId, service: &ServiceName, by: isize) {
-        let services = &mut self.node(owner).services;
-        let count = services.get(service).copied().unwrap_or(0).saturating_add_signed(by);
+        let node = self.node(owner);
+        let count = node.services.get(service).copied().unwrap_or(0).saturating_add_signed(by);
         if count == 0 {
-            services.remove(service);
+            node.services.remove(service);
         } else {
-            services.insert(service.clone(), count);
+            node.services.insert(service.clone(), count);
         }
-        self.nodes_changed = true;
+        let owned = node.owned.load(Ordering::Relaxed).saturating_add_signed(by);
+        node.owned.store(owned, Ordering::Relaxed);
     }
 
     fn release(&mut self, service: &ServiceName, id: &InstanceId, owner: NodeId) {
@@ -261,18 +269,10 @@ impl Publisher {
         if node.member.as_ref() == Some(&member) {
             return;
         }
+        node.zone = (&*member.zone).into();
         node.member = Some(member);
         self.nodes_changed = true;
         self.show_owner(id);
-    }
-
-    fn member_gone(&mut self, id: NodeId) {
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.member = None;
-            self.nodes_changed = true;
-            self.show_owner(id);
-        }
-        self.nodes.retain(|_, node| node.member.is_some() || !node.services.is_empty());
     }
 
     /// Lists the instances of `id` anew after what is known of it changed.
@@ -327,7 +327,7 @@ impl Publisher {
             .filter_map(|(id, node)| {
                 Some(Arc::new(NodeView {
                     member: node.member.clone()?,
-                    instances: node.services.values().sum(),
+                    owned: Arc::clone(&node.owned),
                     known: (*id != own).then(|| node.known.clone()),
                 }))
             })

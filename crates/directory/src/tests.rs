@@ -112,7 +112,7 @@ fn the_newest_claim_to_an_id_wins_and_the_older_one_inherits() {
     assert_eq!(world.web().instances()[0].instance.registration.weight, 5);
     world.remove(1, "w1");
     assert_eq!(world.list(), []);
-    let owned: Vec<usize> = world.directory.view().nodes().iter().map(|n| n.instances).collect();
+    let owned: Vec<usize> = world.directory.view().nodes().iter().map(|n| n.instances()).collect();
     assert_eq!(owned, [0, 0]);
 }
 
@@ -230,6 +230,7 @@ async fn the_catalog_watch_tells_only_what_changed() {
     assert!(first.reset && first.services.len() == 1 && first.nodes);
     world.register(1, "other", 1, |r| r.service = "prod/api".parse().unwrap());
     let second = stream.next().await;
+    assert!(!second.nodes, "a registration is no news of nodes");
     assert_eq!((second.reset, second.services.len()), (false, 1));
     assert_eq!(second.services[0].service.as_str(), "prod/api");
     let cursor = world.directory.cursor(first.index);

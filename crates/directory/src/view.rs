@@ -6,6 +6,7 @@ use crate::shards::Shards;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use whither_model::{Epoch, Instant, Member, NodeId, ServiceName};
 
@@ -73,13 +74,18 @@ impl FromStr for Cursor {
 pub struct NodeView {
     /// What is known of it.
     pub member: Member,
-    /// How many instances it owns.
-    pub instances: usize,
+    pub(crate) owned: Arc<AtomicUsize>,
     /// Up to when it is known; `None` for the node that answers.
     pub(crate) known: Option<KnownUntil>,
 }
 
 impl NodeView {
+    /// How many instances it owns at this moment, also if this view is older.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.owned.load(Ordering::Relaxed)
+    }
+
     /// How long ago, at most, all that it had said was known here; `None`: it has not been heard of yet.
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
@@ -149,7 +155,7 @@ impl View {
     /// absent ones that own something in it. `None`: that cannot be said yet.
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
-        let absent = self.nodes.iter().filter(|node| !node.member.state.is_present() && node.instances > 0);
+        let absent = self.nodes.iter().filter(|node| !node.member.state.is_present() && node.instances() > 0);
         self.freshness.age(now, absent.filter_map(|node| node.known.as_ref().map(KnownUntil::get)))
     }
 }

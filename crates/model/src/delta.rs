@@ -19,8 +19,6 @@ pub enum Delta {
     },
     /// This member is now so.
     Member(Member),
-    /// This member is forgotten.
-    MemberGone(NodeId),
     /// All that `node` had said up to `as_of` (this node's clock) is known here.
     Current {
         /// Whose speech.

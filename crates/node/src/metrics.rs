@@ -10,7 +10,7 @@ use whither_transport::Transport;
 /// A copy of the core's counters, refreshed by the loop.
 #[derive(Debug, Default)]
 pub(crate) struct CoreCounters {
-    values: [AtomicU64; 21],
+    values: [AtomicU64; Counters::COUNT],
     rows: AtomicU64,
 }
 

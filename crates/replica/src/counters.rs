@@ -48,9 +48,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// How many there are.
+    pub const COUNT: usize = 21;
+
     /// Name, meaning and value of each, for metrics.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &'static str, u64); 21] {
+    pub fn named(&self) -> [(&'static str, &'static str, u64); Self::COUNT] {
         [
             ("packets_received_total", "Packets from peers taken in.", self.packets_received),
             ("packets_malformed_total", "Packets from peers refused as malformed.", self.packets_malformed),

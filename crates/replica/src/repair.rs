@@ -232,14 +232,13 @@ impl Replica {
     }
 
     pub(crate) fn gap_due(&mut self, node: NodeId) {
-        let Some(gap) = self.repair.gaps.get_mut(&node) else { return };
+        let Some(mut gap) = self.repair.gaps.get(&node).copied() else { return };
         let origin = Origin { node, epoch: gap.epoch };
         // What an earlier boot lost with it, nobody has; what others have of it, anti-entropy brings.
         let over = self.rows.newest_epoch(node).is_some_and(|newest| newest > gap.epoch);
         let closed = over || self.rows.seen(origin).map_or(0, Ranges::watermark) >= gap.head.0;
-        let asked = gap.asked;
-        let reachable =
-            |state: MemberState| state.is_present() || (state == MemberState::Left && asked < GOODBYE_ASKS_MAX);
+        let patient = gap.asked < GOODBYE_ASKS_MAX;
+        let reachable = |state: MemberState| state.is_present() || (state == MemberState::Left && patient);
         let member = self.members.get(node).filter(|entry| reachable(entry.belief.state));
         let address = member.map(|entry| entry.belief.address);
         let (Some(to), false) = (address, closed) else {
@@ -251,8 +250,8 @@ impl Replica {
             self.timers.set(Timer::Gap(node), self.now.mono + self.config.timing.gap_grace);
             return;
         };
-        let Some(gap) = self.repair.gaps.get_mut(&node) else { return };
         gap.asked += 1;
+        self.repair.gaps.insert(node, gap);
         let wait = (self.config.timing.gap_grace * 2u32.saturating_pow(gap.asked.min(16)))
             .min(self.config.timing.sync_interval);
         self.timers.set(Timer::Gap(node), self.now.mono + wait);
