@@ -13,6 +13,7 @@ pub mod limits;
 pub mod member;
 pub mod name;
 pub mod origin;
+pub mod random;
 pub mod time;
 
 pub use command::{Ack, Command, Outcome, Refusal, Ticket};

@@ -1,23 +1,32 @@
 //! Who said something, and when in the order of all that they said.
 
 use core::fmt;
+use core::num::NonZeroU64;
 use core::str::FromStr;
 
 /// Identity of an agent's data directory: drawn once, at random, and kept. Never zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(u64);
+pub struct NodeId(NonZeroU64);
 
 impl NodeId {
+    /// No id is lower.
+    pub const LOWEST: Self = Self(NonZeroU64::MIN);
+    /// No id is higher.
+    pub const HIGHEST: Self = Self(NonZeroU64::MAX);
+
     /// The node id with this value; `None` for zero, which stands for "nobody" on the wire.
     #[must_use]
     pub const fn new(value: u64) -> Option<Self> {
-        if value == 0 { None } else { Some(Self(value)) }
+        match NonZeroU64::new(value) {
+            Some(value) => Some(Self(value)),
+            None => None,
+        }
     }
 
     /// The value, never zero.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0
+        self.0.get()
     }
 }
 

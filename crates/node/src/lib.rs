@@ -12,7 +12,7 @@ mod seeds;
 
 pub use config::{Config, Seed};
 pub use error::{NodeError, StartError};
-pub use whither_replica::Timing;
+pub use whither_replica::{Detection, Timing};
 
 use driver::Driver;
 use std::net::SocketAddr;

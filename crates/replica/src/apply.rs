@@ -70,6 +70,7 @@ impl Replica {
         match row.key.table {
             catalog::NODES => {
                 let node = row.key.node;
+                self.place_member(node);
                 self.show_member(node);
             }
             catalog::INSTANCES => self.instance_changed(ix, replaced),

@@ -25,7 +25,7 @@ impl Replica {
     pub fn handle_command(&mut self, now: Now, ticket: Ticket, command: Command) {
         self.advance(now);
         let (ack, result) = match command {
-            Command::Register { ack, .. } if self.left => (ack, Err(GONE)),
+            Command::Register { ack, .. } if self.has_left() => (ack, Err(GONE)),
             Command::Register { registrations, ack } => (ack, self.register(&registrations)),
             Command::Deregister { service, id, ack } => (ack, self.deregister(&service, &id)),
             Command::SetState { service, id, state, ack } => (ack, self.set_state(&service, &id, state)),
@@ -53,7 +53,7 @@ impl Replica {
 
     fn not_own(&self, service: &ServiceName, id: &InstanceId, key: &[u8]) -> Refusal {
         let (service, id) = (service.clone(), id.clone());
-        let owner = self.members.iter().map(|entry| entry.belief.node).find(|node| {
+        let owner = self.detector.roster().iter().map(|entry| entry.belief.node).find(|node| {
             let row = self.rows.find(*node, catalog::INSTANCES, key);
             row.is_some_and(|ix| self.rows.row(ix).value.is_some())
         });
@@ -145,7 +145,7 @@ impl Replica {
     }
 
     fn join(&mut self, seeds: Vec<SocketAddr>) -> Result<Outcome, Refusal> {
-        if self.left {
+        if self.has_left() {
             return Err(GONE);
         }
         self.join_seeds(seeds);
@@ -203,6 +203,6 @@ impl Replica {
         }
         self.rows.see(self.me, self.head, self.head);
         let change = Change { node: self.me.node.get(), epoch: self.me.epoch.0, seq: self.head.0, rows };
-        self.outbox.push_own(change.encode_to_vec().into());
+        self.outbox.push(change.encode_to_vec().into());
     }
 }

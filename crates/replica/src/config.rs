@@ -30,16 +30,8 @@ pub struct Config {
 /// The protocol's clockwork. The defaults suit a data centre.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// One member is probed in each interval (SWIM's protocol period).
-    pub probe_interval: Duration,
-    /// How long a direct probe may take before others are asked to try.
-    pub probe_timeout: Duration,
-    /// How long a probe may take altogether.
-    pub probe_deadline: Duration,
-    /// How many others are asked to try (SWIM's k).
-    pub indirect_probes: usize,
-    /// A suspect has this many probe intervals, times the decimal logarithm of the cluster's size, to object.
-    pub suspicion_multiplier: u32,
+    /// How deaths are detected.
+    pub detection: whither_gossip::Timing,
     /// How long instances count as they were after their node said goodbye.
     pub leave_grace: Duration,
     /// How often state is compared with a random member.
@@ -48,8 +40,6 @@ pub struct Timing {
     pub gap_grace: Duration,
     /// How often seeds are asked while nobody is known to be alive, and long-absent members while somebody is.
     pub dial_interval: Duration,
-    /// How often the full member list is exchanged with a random member.
-    pub push_pull_interval: Duration,
     /// How often it is written down up to when each member is known.
     pub remember_interval: Duration,
 }
@@ -57,16 +47,11 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            probe_interval: Duration::from_millis(500),
-            probe_timeout: Duration::from_millis(150),
-            probe_deadline: Duration::from_millis(400),
-            indirect_probes: 3,
-            suspicion_multiplier: 3,
+            detection: whither_gossip::Timing::default(),
             leave_grace: Duration::from_secs(60),
             sync_interval: Duration::from_secs(1),
             gap_grace: Duration::from_millis(15),
             dial_interval: Duration::from_secs(1),
-            push_pull_interval: Duration::from_secs(30),
             remember_interval: Duration::from_secs(5),
         }
     }

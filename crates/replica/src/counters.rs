@@ -43,13 +43,50 @@ pub struct Counters {
     pub renewals: u64,
     /// Leases that ran out.
     pub leases_expired: u64,
-    /// Statements not remembered because there are too many members.
+    /// Statements not remembered because there are too many members, and news of members that found no room.
     pub statements_dropped: u64,
+    /// Juries that reached a member which this node could not reach.
+    pub acquittals: u64,
+    /// Accusations and verdicts withheld because this node heard hardly anybody.
+    pub withheld: u64,
+    /// Suspects that were heard from here.
+    pub testimonies: u64,
+    /// Copies of news sent for the first time.
+    pub news_sent: u64,
+    /// Copies of news sent again because nobody acknowledged them.
+    pub news_sent_again: u64,
+    /// Copies of news received that were known already.
+    pub news_doubled: u64,
+    /// Receivers that several copies did not reach, and that were left to anti-entropy.
+    pub news_given_up: u64,
+    /// Copies of news whose acknowledgement was not awaited, for want of room.
+    pub news_untracked: u64,
 }
 
 impl Counters {
     /// How many there are.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 29;
+
+    /// These, with what membership and broadcast have counted.
+    pub(crate) fn with(self, members: &whither_gossip::Counters, news: &whither_gossip::BroadcastCounters) -> Self {
+        Self {
+            probes: members.probes,
+            probes_failed: members.probes_failed,
+            refutations: members.refutations,
+            declared_down: members.declared_down,
+            stalls: members.stalls,
+            statements_dropped: members.claims_dropped,
+            acquittals: members.acquittals,
+            withheld: members.withheld,
+            testimonies: members.testimonies,
+            news_sent: news.sent,
+            news_sent_again: news.sent_again,
+            news_doubled: news.doubles,
+            news_given_up: news.left_to_repair,
+            news_untracked: news.untracked,
+            ..self
+        }
+    }
 
     /// Name, meaning and value of each, for metrics.
     #[must_use]
@@ -76,6 +113,14 @@ impl Counters {
             ("renewals_total", "Leases renewed.", self.renewals),
             ("leases_expired_total", "Leases that ran out.", self.leases_expired),
             ("statements_dropped_total", "Statements about members that found no room.", self.statements_dropped),
+            ("acquittals_total", "Members that others reached and this node did not.", self.acquittals),
+            ("accusations_withheld_total", "Accusations withheld: hardly anybody was heard.", self.withheld),
+            ("testimonies_total", "Suspects that were heard from here.", self.testimonies),
+            ("news_sent_total", "Copies of news sent for the first time.", self.news_sent),
+            ("news_sent_again_total", "Copies of news sent again, unacknowledged.", self.news_sent_again),
+            ("news_doubled_total", "Copies of news that were known already.", self.news_doubled),
+            ("news_given_up_total", "Receivers of news left to anti-entropy.", self.news_given_up),
+            ("news_untracked_total", "Copies of news whose receipt was not awaited.", self.news_untracked),
         ]
     }
 }

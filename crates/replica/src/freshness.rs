@@ -98,7 +98,7 @@ impl Replica {
     /// A peer that knows exactly what we know, and of the same members, was at most `age` behind each of them.
     pub(crate) fn adopt_age(&mut self, left_at: Instant, age: Duration) {
         let as_of = left_at - age;
-        let present: alloc::vec::Vec<NodeId> = self.members.present().map(|belief| belief.node).collect();
+        let present: alloc::vec::Vec<NodeId> = self.detector.roster().present().map(|belief| belief.node).collect();
         present.into_iter().for_each(|node| self.raise_known(node, as_of));
     }
 
@@ -115,7 +115,7 @@ impl Replica {
 
     /// The oldest age of what is known of any present member.
     pub(crate) fn oldest_age(&self) -> Duration {
-        let oldest = self.members.present().map(|belief| self.clocks.known_until(belief.node)).min();
+        let oldest = self.detector.roster().present().map(|belief| self.clocks.known_until(belief.node)).min();
         oldest.map_or(Duration::ZERO, |known| self.now.mono.since(known))
     }
 }

@@ -3,14 +3,14 @@
 use crate::Replica;
 use crate::apply::profile_of;
 use crate::limits::{self, STATEMENTS_PER_MESSAGE_MAX};
-use crate::ready::Route;
 use crate::timers::Timer;
-use crate::wire::{Belief, MemberList, Packet, Statement};
+use crate::wire::{MemberList, Packet, Statement};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
+use whither_gossip::{Belief, Claim, Route};
 use whither_model::durable::StoredMember;
 use whither_model::{Delta, Instant, Member, MemberState, NodeId, WallTime};
 
@@ -18,6 +18,10 @@ use whither_model::{Delta, Instant, Member, MemberState, NodeId, WallTime};
 const BOOT_GRACE: Duration = Duration::from_secs(10);
 /// How often the others hear a goodbye: it is not acknowledged.
 const GOODBYES: usize = 3;
+/// Member lists are compared at most this often …
+const LISTS_PAUSE: Duration = Duration::from_millis(500);
+/// … for each so many members.
+const MEMBERS_PER_PAUSE: usize = 256;
 
 impl Replica {
     pub(crate) fn join_seeds(&mut self, seeds: Vec<SocketAddr>) {
@@ -32,58 +36,58 @@ impl Replica {
 
     /// Looks for the cluster while alone; otherwise, now and then, for seeds and members that were lost.
     pub(crate) fn dial(&mut self) {
-        let alone = self.members.alive_count() == 0;
+        let alone = self.detector.roster().alive_count() == 0;
         let wait = if alone { self.config.timing.dial_interval } else { self.config.timing.dial_interval * 10 };
         self.timers.set(Timer::Dial, self.now.mono + wait);
-        if self.left {
+        if self.has_left() {
             return;
         }
-        let mut to: Vec<(SocketAddr, u64)> = Vec::new();
-        let known: Vec<SocketAddr> = self.members.present().map(|belief| belief.address).collect();
+        let mut to: Vec<(SocketAddr, Option<NodeId>)> = Vec::new();
+        let known: Vec<SocketAddr> = self.detector.roster().present().map(|belief| belief.address).collect();
         let mut seeds: Vec<SocketAddr> =
             self.config.seeds.iter().filter(|seed| !known.contains(seed)).copied().collect();
         self.random.shuffle(&mut seeds);
         seeds.truncate(if alone { 8 } else { 1 });
-        to.extend(seeds.into_iter().map(|seed| (seed, 0)));
-        if let Some(lost) = self.members.random_absent(&mut self.random) {
-            self.send_about(lost, Packet::default());
-            to.push((lost.address, lost.node.get()));
+        to.extend(seeds.into_iter().map(|seed| (seed, None)));
+        if let Some(lost) = self.detector.roster().random_absent(&mut self.random) {
+            // It hears that it is believed dead, and can object.
+            let statements = alloc::vec![Statement::of(&lost)];
+            self.send(&[lost.address], Route::Datagram, Packet { statements, ..Packet::default() });
+            to.push((lost.address, Some(lost.node)));
         }
         if alone {
-            let mut known: Vec<(SocketAddr, u64)> =
-                self.members.iter().map(|entry| (entry.belief.address, 0)).collect();
+            let mut known: Vec<(SocketAddr, Option<NodeId>)> =
+                self.detector.roster().iter().map(|entry| (entry.belief.address, None)).collect();
             self.random.shuffle(&mut known);
             to.extend(known.into_iter().take(8));
         }
         for (address, target) in to {
-            let ping = Some(self.dialling_ping(target));
+            let ping = self.dialling_ping(target);
             self.send(&[address], Route::Datagram, Packet { ping, ..Packet::default() });
         }
     }
 
-    pub(crate) fn push_pull(&mut self) {
-        self.timers.set(Timer::PushPull, self.now.mono + self.config.timing.push_pull_interval);
-        if let Some(peer) = self.members.sample(1, None, &mut self.random).first() {
-            self.send_members(peer.address, true);
+    /// A peer believes others to be here than this node does: both tell all they know. In a large cluster the lists are
+    /// long, so this is done the more rarely the longer they are.
+    pub(crate) fn compare_members(&mut self, peer: SocketAddr) {
+        let pause =
+            LISTS_PAUSE * u32::try_from(1 + self.detector.roster().known_count() / MEMBERS_PER_PAUSE).unwrap_or(1);
+        if self.now.mono.since(self.lists_compared) >= pause {
+            self.lists_compared = self.now.mono;
+            self.send_members(peer, true);
         }
     }
 
     pub(crate) fn send_members(&mut self, to: SocketAddr, answer_wanted: bool) {
-        let statements = self.members.iter().map(|entry| Statement::of(&entry.belief)).collect();
+        let statements = self.detector.roster().iter().map(|entry| Statement::of(&entry.belief)).collect();
         let members = Some(MemberList { statements, answer_wanted });
         self.send(&[to], Route::Stream, Packet { members, ..Packet::default() });
     }
 
     pub(crate) fn handle_members(&mut self, from: SocketAddr, list: &MemberList) {
-        for statement in list.statements.iter().take(STATEMENTS_PER_MESSAGE_MAX) {
-            let Some(mut belief) = statement.check() else { continue };
-            // Second-hand news of a death is only a suspicion: a list may be old, and the dead can object (HashiCorp's
-            // memberlist does the same). One that nobody here ever met stays what it is said to be.
-            let known = self.members.get(belief.node).is_some_and(|entry| entry.belief.state.is_present());
-            if belief.state == MemberState::Down && known {
-                belief.state = MemberState::Suspect;
-            }
-            self.hear(belief);
+        // Whether second-hand news of a death is believed, the detector decides: a list may be old, and the dead can object.
+        for belief in list.statements.iter().take(STATEMENTS_PER_MESSAGE_MAX).filter_map(Statement::check) {
+            self.detector.hear(self.now.mono, &Claim::plain(belief));
         }
         if list.answer_wanted {
             self.send_members(from, false);
@@ -91,12 +95,13 @@ impl Replica {
     }
 
     pub(crate) fn say_goodbye(&mut self) {
-        if core::mem::replace(&mut self.left, true) {
+        if self.has_left() {
             return;
         }
         self.flush_outbox();
+        self.detector.leave(self.now.mono);
         self.show_self();
-        let to: Vec<SocketAddr> = self.members.present().map(|belief| belief.address).collect();
+        let to: Vec<SocketAddr> = self.detector.roster().present().map(|belief| belief.address).collect();
         for _ in 0..GOODBYES {
             self.send(&to, Route::Datagram, Packet::default());
         }
@@ -104,7 +109,7 @@ impl Replica {
 
     /// Shows a member with what it says of itself.
     pub(crate) fn show_member(&mut self, node: NodeId) {
-        let Some(entry) = self.members.get(node) else { return };
+        let Some(entry) = self.detector.roster().get(node).copied() else { return };
         let profile = profile_of(&self.rows, node);
         let (name, zone, region, software) = match profile {
             Some(profile) => (profile.name, profile.zone, profile.region, profile.software),
@@ -116,7 +121,7 @@ impl Replica {
             address: entry.belief.address,
             epoch: entry.belief.epoch,
             state: entry.belief.state,
-            vouches: entry.vouches,
+            vouches: self.vouches(node, entry.belief.state),
             zone,
             region,
             software,
@@ -124,7 +129,7 @@ impl Replica {
     }
 
     pub(crate) fn store_member(&mut self, node: NodeId) {
-        let Some(entry) = self.members.get(node) else { return };
+        let Some(entry) = self.detector.roster().get(node).copied() else { return };
         let known = self.clocks.known_until(node);
         let age = u64::try_from(self.now.mono.since(known).as_millis()).unwrap_or(u64::MAX);
         // Zero stands for "never".
@@ -145,9 +150,9 @@ impl Replica {
     /// Writes down up to when members are known, so that after a restart old answers carry their true age.
     pub(crate) fn remember_freshness(&mut self) {
         // A second for each thousand members keeps this below a thousand rows per second.
-        let pause = Duration::from_secs(self.members.iter().count() as u64 / 1_000);
+        let pause = Duration::from_secs(self.detector.roster().known_count() as u64 / 1_000);
         self.timers.set(Timer::Remember, self.now.mono + self.config.timing.remember_interval + pause);
-        let present: Vec<NodeId> = self.members.present().map(|belief| belief.node).collect();
+        let present: Vec<NodeId> = self.detector.roster().present().map(|belief| belief.node).collect();
         present.into_iter().for_each(|node| self.store_member(node));
     }
 
@@ -167,17 +172,12 @@ impl Replica {
             let state = if state.is_present() { MemberState::Suspect } else { state };
             // Incarnations begin at 1, so any fresh word about it overrides this memory.
             let belief = Belief { node, epoch, incarnation: 0, state, address, run: 0 };
-            self.members.hear(belief, &mut self.random);
-            self.members.keep_quiet_about(node);
             let grace = self.config.timing.leave_grace.saturating_sub(self.now.wall.since(known_until));
-            let leaving = state == MemberState::Left && clock_went_on && !grace.is_zero();
-            self.members.set_vouches(node, state.is_present() || leaving);
-            if leaving {
+            if state == MemberState::Left && clock_went_on && !grace.is_zero() {
+                self.leaving.insert(node);
                 self.timers.set(Timer::VouchEnd(node), self.now.mono + grace);
             }
-            if state == MemberState::Suspect {
-                self.timers.set(Timer::Suspicion(node), self.now.mono + BOOT_GRACE);
-            }
+            self.detector.remember(belief, BOOT_GRACE);
             self.known_dirty.insert(node);
             self.show_member(node);
         }

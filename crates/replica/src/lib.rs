@@ -20,8 +20,6 @@ mod leases;
 pub mod limits;
 mod membership;
 mod packets;
-mod probing;
-pub mod random;
 mod ready;
 mod repair;
 mod rows;
@@ -32,8 +30,9 @@ mod wire;
 
 pub use config::{Config, Timing};
 pub use counters::Counters;
-pub use ready::{DurableReplies, Ready, Route, Transmit};
+pub use ready::{DurableReplies, Ready, Transmit};
 pub use rows::{Ranges, RowIx, Rows};
+pub use whither_gossip::{Route, Timing as Detection};
 pub use wire::Malformed;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -41,16 +40,14 @@ use alloc::sync::Arc;
 use catalog::NodeProfile;
 use freshness::Clocks;
 use leases::Leases;
-use membership::Members;
-use probing::Probing;
-use random::Random;
 use repair::Repair;
 use sharing::Sharing;
-use spreading::Outbox;
+use spreading::News;
 use timers::{Timer, Timers};
+use whither_gossip::{Belief, Broadcast, Detector, Habits, Register, Roster};
 use whither_model::durable::Snapshot;
+use whither_model::random::{self, Random};
 use whither_model::{Delta, Epoch, Instant, MemberState, NodeId, Now, Origin, Seq, ServiceName};
-use wire::Belief;
 
 /// One node's protocol: membership, catalog, gossip and sync.
 ///
@@ -60,25 +57,26 @@ use wire::Belief;
 pub struct Replica {
     config: Config,
     me: Origin,
-    incarnation: u64,
-    /// Tells this run from that of a copied data directory.
-    run: u64,
-    left: bool,
     /// The last seq this boot has used.
     head: Seq,
     now: Now,
     random: Random,
     timers: Timers,
-    members: Members,
+    detector: Detector,
+    /// Those who said goodbye and whose instances still count as they were.
+    leaving: BTreeSet<NodeId>,
+    broadcast: Broadcast<Arc<News>>,
+    /// When member lists were last compared with somebody.
+    lists_compared: Instant,
     clocks: Clocks,
     rows: Rows,
     leases: Leases,
     /// How many instances of each service this node owns.
     owned: BTreeMap<ServiceName, usize>,
-    outbox: Outbox,
+    /// Own changes that wait to be told.
+    outbox: alloc::vec::Vec<bytes::Bytes>,
     repair: Repair,
     sharing: Sharing,
-    probing: Probing,
     known_dirty: BTreeSet<NodeId>,
     ready: Ready,
     counters: Counters,
@@ -93,24 +91,34 @@ impl Replica {
         snapshot.rows.into_iter().for_each(|row| rows.load_row(row));
         snapshot.seen.iter().for_each(|seen| rows.load_seen(seen));
         let mut random = Random::new(config.seed ^ random::mix(me.node.get() ^ random::mix(me.epoch.0)));
-        let mut replica = Self {
-            me,
+        let belief = Belief {
+            node: me.node,
+            epoch: me.epoch,
             incarnation: 1,
+            state: MemberState::Alive,
+            address: config.advertise,
             run: random.next().max(1),
-            left: false,
+        };
+        let roster = Roster::new(me.node, Arc::new(Register::default()));
+        let own = Random::new(random.next());
+        let region = membership::region_named(&config.region);
+        let mut replica = Self {
+            detector: Detector::new(belief, roster, config.timing.detection.clone(), own, now.mono),
+            leaving: BTreeSet::new(),
+            lists_compared: Instant::DISTANT_PAST,
+            broadcast: Broadcast::new(me.node, me.epoch, region, Habits::default()),
+            me,
             head: Seq(0),
             now,
             random,
             timers: Timers::default(),
-            members: Members::new(me.node),
             clocks: Clocks::default(),
             rows,
             leases: Leases::default(),
             owned: BTreeMap::new(),
-            outbox: Outbox::default(),
+            outbox: alloc::vec::Vec::new(),
             repair: Repair::default(),
             sharing: Sharing::default(),
-            probing: Probing::default(),
             known_dirty: BTreeSet::new(),
             ready: Ready::default(),
             counters: Counters::default(),
@@ -149,9 +157,7 @@ impl Replica {
         };
         // Random phases keep nodes that were started together from acting together.
         let starts = [
-            (Timer::ProbeNext, phase(timing.probe_interval)),
             (Timer::Sync, phase(timing.sync_interval)),
-            (Timer::PushPull, phase(timing.push_pull_interval)),
             (Timer::Dial, core::time::Duration::ZERO),
             (Timer::Remember, timing.remember_interval),
         ];
@@ -167,7 +173,7 @@ impl Replica {
     /// Whether this node has said goodbye.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        self.left
+        self.detector.me().state == MemberState::Left
     }
 
     /// All rows, for checkers and snapshots.
@@ -178,13 +184,13 @@ impl Replica {
 
     /// What has been counted since boot.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        self.counters.with(self.detector.counters(), self.broadcast.counters())
     }
 
     /// What membership believes of each other node it knows.
     pub fn members(&self) -> impl Iterator<Item = (NodeId, Epoch, MemberState)> {
-        self.members.iter().map(|entry| (entry.belief.node, entry.belief.epoch, entry.belief.state))
+        self.detector.roster().iter().map(|entry| (entry.belief.node, entry.belief.epoch, entry.belief.state))
     }
 
     /// Up to when everything that `node` had said is known here.
@@ -196,11 +202,12 @@ impl Replica {
     /// When [`Replica::handle_timeout`] wants to be called, at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        self.timers.next()
+        self.timers.next().min(self.detector.next_wake()).min(self.broadcast.next_wake())
     }
 
     /// Everything that has to be done after the last event, or `None` if that is nothing.
     pub fn poll_ready(&mut self) -> Option<Ready> {
+        self.settle_membership();
         self.flush_outbox();
         for node in core::mem::take(&mut self.known_dirty) {
             self.ready.deltas.push(Delta::Current { node, as_of: self.clocks.known_until(node) });
@@ -214,20 +221,19 @@ impl Replica {
 
     /// The time has come that [`Replica::poll_timeout`] named.
     pub fn handle_timeout(&mut self, now: Now) {
+        let late = now.mono.since(self.poll_timeout());
         self.advance(now);
-        let late = now.mono.since(self.timers.next());
         if late > limits::STALL {
-            self.stood_still(late);
+            // Renewals may have piled up unread while nobody was looking: leases get the time back.
+            self.leases.put_off(late);
+            self.timers.put_off(late, |timer| matches!(timer, Timer::Lease(_)));
         }
+        self.detector.wake(now.mono);
+        self.broadcast.wake(now.mono, self.detector.roster_mut());
         while let Some(timer) = self.timers.pop_due(now.mono) {
             match timer {
-                Timer::ProbeNext => self.probe_next(),
-                Timer::ProbeIndirect => self.probe_indirectly(),
-                Timer::ProbeEnd => self.probe_failed(),
-                Timer::Suspicion(node) => self.suspicion_over(node),
                 Timer::VouchEnd(node) => self.vouching_over(node),
                 Timer::Dial => self.dial(),
-                Timer::PushPull => self.push_pull(),
                 Timer::Sync => self.compare_with_somebody(),
                 Timer::Gap(node) => self.gap_due(node),
                 Timer::Lease(row) => self.lease_due(row),
@@ -248,20 +254,9 @@ impl Replica {
         self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
     }
 
-    fn self_belief(&self) -> Belief {
-        Belief {
-            node: self.me.node,
-            epoch: self.me.epoch,
-            incarnation: self.incarnation,
-            state: if self.left { MemberState::Left } else { MemberState::Alive },
-            address: self.config.advertise,
-            run: self.run,
-        }
-    }
-
     /// Shows this node in its own catalog.
     fn show_self(&mut self) {
-        let belief = self.self_belief();
+        let belief = self.detector.me();
         self.ready.deltas.push(Delta::Member(whither_model::Member {
             id: self.me.node,
             name: Arc::new(self.config.name.clone()),

@@ -7,8 +7,8 @@ use core::time::Duration;
 pub const DATAGRAM_BYTES_MAX: usize = 1_150;
 /// Room that a datagram's own fields need: the sender's statement, clocks, head, digest and one ping.
 pub const DATAGRAM_HEADER_BYTES: usize = 160;
-/// Largest encoded statement about a member.
-pub const STATEMENT_BYTES_MAX: usize = 64;
+/// Largest encoded statement about a member, with its accusers and its witness.
+pub const STATEMENT_BYTES_MAX: usize = 112;
 /// More new changes than this at once go as one stream message to each peer instead of many datagrams.
 pub const BURST_BYTES_MAX: usize = 24 * 1024;
 /// Changes packed in one stream message.
@@ -19,20 +19,14 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const CELLS_BYTES_TARGET: usize = 768 * 1024;
 /// Rows of one change, so that it stays far below a stream message.
 pub const CHANGE_BYTES_TARGET: usize = 32 * 1024;
-/// Clusters up to this many other members hear every change directly from its origin.
-pub const DIRECT_PEERS_MAX: usize = 12;
-/// In larger ones each receiver passes a change on to this many, once. Anti-entropy reaches the e^-6 that are left.
-pub const RELAY_FANOUT: usize = 6;
 /// Ranges kept of one origin's seen seqs. What would make more is applied but not remembered, and comes again.
 pub const RANGES_MAX: usize = 512;
 /// Members a node remembers.
-pub const MEMBERS_MAX: usize = 100_000;
-/// Statements waiting to be piggybacked.
-pub const STATEMENTS_MAX: usize = 4_096;
+pub const MEMBERS_MAX: usize = whither_gossip::MEMBERS_MAX;
 /// Statements taken from one push-pull message.
 pub const STATEMENTS_PER_MESSAGE_MAX: usize = MEMBERS_MAX;
 /// Highest boot number and incarnation that are believed; an index of a view has 32 bits for the boot.
-pub const BOOTS_MAX: u64 = u32::MAX as u64;
+pub const BOOTS_MAX: u64 = whither_gossip::INCARNATION_MAX;
 /// How often one that said goodbye is asked for what is missing: for about half a minute.
 pub const GOODBYE_ASKS_MAX: u32 = 40;
 /// Addresses of seeds kept; the newest stay.

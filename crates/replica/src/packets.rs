@@ -1,19 +1,18 @@
 //! What peers send.
 
 use crate::Replica;
-use crate::ready::Route;
-use crate::wire::{Belief, Change, Malformed, Packet, Statement, Vector};
+use crate::wire::{Change, Malformed, Packet, Ping, PingRequest, Pong, Statement, Vector};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use prost::Message;
-use whither_model::{Instant, Now, Seq};
+use whither_gossip::{Belief, Claim, Peer, Route, Word};
+use whither_model::{Instant, NodeId, Now, Seq};
 
-/// Who sent a packet, how it came, and when it left at the earliest.
+/// Who sent a packet, from where, and when it left at the earliest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sender {
     pub(crate) belief: Belief,
     pub(crate) from: SocketAddr,
-    pub(crate) route: Route,
     pub(crate) left_at: Option<Instant>,
 }
 
@@ -31,11 +30,11 @@ impl Replica {
         match checked {
             Ok((packet, belief)) => {
                 self.counters.packets_received += 1;
-                if !self.left {
+                if !self.has_left() {
                     self.handle_checked(belief, from, route, packet);
                 } else if let Some(vector) = packet.vector.filter(|_| belief.node != self.me.node) {
                     // Its last words may have been lost: it goes on giving them to whoever lacks them.
-                    let sender = Sender { belief, from, route, left_at: None };
+                    let sender = Sender { belief, from, left_at: None };
                     self.handle_vector(&sender, &Vector { answer_wanted: false, ..vector });
                 }
                 Ok(())
@@ -50,28 +49,34 @@ impl Replica {
     fn handle_checked(&mut self, belief: Belief, from: SocketAddr, route: Route, packet: Packet) {
         if belief.node == self.me.node {
             // A packet of this node that came back, by a seed list that names it or by an impostor.
-            return self.hear(belief);
+            return self.detector.hear(self.now.mono, &Claim::plain(belief));
         }
-        if !self.hear_sender(belief, from) {
+        if !self.detector.hear_sender(self.now.mono, belief, from) {
             return;
         }
-        for statement in &packet.statements {
-            if let Some(belief) = statement.check() {
-                self.hear(belief);
-            }
+        for claim in packet.statements.iter().filter_map(Statement::check_claim) {
+            self.detector.hear(self.now.mono, &claim);
         }
+        if let Some(leaflet) = &packet.leaflet {
+            self.handle_leaflet(belief.node, leaflet, &packet.changes);
+        }
+        self.handle_received(belief.node, &packet.received);
         self.handle_changes(&packet);
         if let Some(cells) = &packet.cells {
             self.handle_cells(from, cells);
         }
-        let asked = packet.pong.as_ref().and_then(|pong| self.handle_pong(belief.node, pong));
+        let peer = Peer { node: Some(belief.node), address: from };
+        let mut asked = None;
+        for word in words(&packet) {
+            asked = asked.max(self.detector.handle_word(self.now.mono, belief.node, peer, route, &word));
+        }
         if let Some(asked) = asked {
             self.clocks.measure(belief.node, belief.epoch, asked, packet.sent_at, self.now.mono);
         }
         let stamped = self.clocks.earliest(belief.node, belief.epoch, packet.sent_at, self.now.mono);
         let left_at = stamped.max(asked);
         self.hear_head(belief.node, belief.epoch, Seq(packet.head), packet.past, left_at);
-        let sender = Sender { belief, from, route, left_at };
+        let sender = Sender { belief, from, left_at };
         if let Some(digest) = &packet.digest {
             self.handle_digest(&sender, digest);
         }
@@ -81,12 +86,8 @@ impl Replica {
         if let Some(list) = &packet.members {
             self.handle_members(from, list);
         }
-        if let Some(ping) = &packet.ping {
-            self.handle_ping(&sender, ping);
-        }
-        if let Some(request) = &packet.ping_request {
-            self.handle_ping_request(&sender, request);
-        }
+        self.settle_membership();
+        self.send_agreement(from);
     }
 
     fn handle_changes(&mut self, packet: &Packet) {
@@ -95,10 +96,26 @@ impl Replica {
                 self.counters.changes_refused += 1;
                 continue;
             };
-            if self.merge_change(&change) && packet.relay {
-                // Passed on as it came, with whatever fields this version does not know.
-                self.outbox.push_relay(encoded.clone());
-            }
+            self.merge_change(&change);
         }
     }
+}
+
+/// What the packet says to this node's detector.
+fn words(packet: &Packet) -> impl Iterator<Item = Word> {
+    let ping = |ping: &Ping| Word::Ping { nonce: ping.nonce, target: NodeId::new(ping.target) };
+    let pong = |pong: &Pong| Some(Word::Pong { nonce: pong.nonce, target: NodeId::new(pong.target)? });
+    let target = |request: &PingRequest| request.target.as_ref().and_then(Statement::check);
+    let request = |request: &PingRequest| Some(Word::PingRequest { nonce: request.nonce, target: target(request)? });
+    let summons = |request: &PingRequest| Some(Word::Summons { nonce: request.nonce, target: target(request)? });
+    [
+        packet.pong.as_ref().and_then(pong),
+        packet.ping.as_ref().map(ping),
+        packet.ping_request.as_ref().and_then(request),
+        packet.nack.as_ref().map(|nack| Word::Nack { nonce: nack.nonce }),
+        packet.summons.as_ref().and_then(summons),
+        packet.verdict.as_ref().map(|verdict| Word::Verdict { nonce: verdict.nonce, reached: verdict.reached }),
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -3,17 +3,9 @@
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use whither_gossip::Route;
 use whither_model::durable::Batch;
 use whither_model::{Delta, Epoch, Outcome, Refusal, Ticket};
-
-/// How something is to travel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Route {
-    /// One datagram: may be lost, reordered or doubled.
-    Datagram,
-    /// One message on a stream: whole or not at all.
-    Stream,
-}
 
 /// Bytes for others.
 #[derive(Clone, PartialEq, Eq, Debug)]

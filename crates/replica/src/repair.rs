@@ -6,7 +6,6 @@
 use crate::Replica;
 use crate::limits::{BOOTS_MAX, CELLS_BYTES_TARGET, GOODBYE_ASKS_MAX};
 use crate::packets::Sender;
-use crate::ready::Route;
 use crate::rows::Ranges;
 use crate::timers::Timer;
 use crate::wire::{Cells, Digest, Packet, RowWire, Section, SeenWire, Vector, pairs};
@@ -15,6 +14,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
+use whither_gossip::Route;
 use whither_model::durable::Row;
 use whither_model::{Epoch, Instant, MemberState, NodeId, Origin, Seq};
 
@@ -25,6 +25,12 @@ pub(crate) struct Repair {
     gaps: BTreeMap<NodeId, Gap>,
     /// The fetch under way. One at a time, or a joining node would be sent everything by everyone, several times over.
     fetch: Option<Fetch>,
+    /// It is time to compare with somebody.
+    digest_due: bool,
+    /// To whom the last digest went, and of which members: what its answer agrees with.
+    offered: Option<(NodeId, u64)>,
+    /// The peer whose packet is being handled wants to know that it agrees.
+    agreed_with: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,30 +58,63 @@ impl Replica {
         let micros = usize::try_from(interval.as_micros()).unwrap_or(usize::MAX);
         let jitter = Duration::from_micros(self.random.below(micros) as u64);
         self.timers.set(Timer::Sync, self.now.mono + interval / 2 + jitter);
-        if self.left {
+        if self.has_left() {
             return;
         }
-        if let Some(peer) = self.members.sample(1, None, &mut self.random).first() {
-            let to = peer.address;
-            self.offer_digest(to);
+        // The next probe takes it along. If none went out since the last time, it goes by itself.
+        if !core::mem::replace(&mut self.repair.digest_due, true) {
+            return;
+        }
+        if let Some(peer) = self.detector.roster().sample(1, None, &mut self.random).first().copied() {
+            let digest = self.digest_if_due(peer.node);
+            self.send(&[peer.address], Route::Datagram, Packet { digest, ..Packet::default() });
         }
     }
 
-    pub(crate) fn offer_digest(&mut self, to: SocketAddr) {
-        let digest = Some(self.own_digest(true));
-        self.send(&[to], Route::Datagram, Packet { digest, ..Packet::default() });
+    /// A digest for a packet that is on its way to a member anyway, if it is time.
+    pub(crate) fn digest_if_due(&mut self, to: NodeId) -> Option<Digest> {
+        core::mem::take(&mut self.repair.digest_due).then(|| self.offer_digest(to))
     }
 
-    pub(crate) fn own_digest(&self, answer_wanted: bool) -> Digest {
-        Digest {
-            rows: self.rows.digest(),
-            members: self.members.present_digest(),
-            age: u64::try_from(self.oldest_age().as_micros()).unwrap_or(u64::MAX),
-            answer_wanted,
+    /// A digest for `to`, who is to say whether it agrees.
+    pub(crate) fn offer_digest(&mut self, to: NodeId) -> Digest {
+        let members = self.detector.roster().present_digest();
+        self.repair.offered = Some((to, members));
+        Digest { rows: self.rows.digest(), members, age: self.oldest_age_micros(), answer_wanted: true, agrees: false }
+    }
+
+    /// The answer that is owed to `to` for the packet that is being handled, if it agrees and was not told yet.
+    pub(crate) fn agreement_with(&mut self, to: SocketAddr) -> Option<Digest> {
+        self.repair.agreed_with.take_if(|peer| *peer == to)?;
+        Some(Digest { age: self.oldest_age_micros(), agrees: true, ..Digest::default() })
+    }
+
+    /// Tells the sender of the packet that was handled that it agrees, if nothing else took that along.
+    pub(crate) fn send_agreement(&mut self, to: SocketAddr) {
+        if let Some(digest) = self.agreement_with(to) {
+            self.send(&[to], Route::Datagram, Packet { digest: Some(digest), ..Packet::default() });
         }
+    }
+
+    fn oldest_age_micros(&self) -> u64 {
+        u64::try_from(self.oldest_age().as_micros()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn handle_digest(&mut self, sender: &Sender, digest: &Digest) {
+        let members = self.detector.roster().present_digest();
+        if digest.agrees {
+            // What it agreed with was known here then, and still is.
+            if self.repair.offered == Some((sender.belief.node, members))
+                && let Some(left_at) = sender.left_at
+            {
+                self.counters.syncs_equal += 1;
+                self.adopt_age(left_at, Duration::from_micros(digest.age));
+            }
+            return;
+        }
+        if digest.members != members {
+            self.compare_members(sender.from);
+        }
         if digest.rows != self.rows.digest() {
             self.counters.syncs_different += 1;
             if let Some(fetch) = self.begin_fetch(sender.belief.node) {
@@ -84,21 +123,19 @@ impl Replica {
             return;
         }
         self.counters.syncs_equal += 1;
-        if digest.members == self.members.present_digest()
-            && let Some(left_at) = sender.left_at
-        {
+        if digest.members != members {
+            return;
+        }
+        if let Some(left_at) = sender.left_at {
             self.adopt_age(left_at, Duration::from_micros(digest.age));
         }
-        if digest.answer_wanted {
-            let digest = Some(self.own_digest(false));
-            self.send(&[sender.from], Route::Datagram, Packet { digest, ..Packet::default() });
-        }
+        self.repair.agreed_with = digest.answer_wanted.then_some(sender.from);
     }
 
     /// Begins to fetch from `peer`, unless a fetch is under way.
     fn begin_fetch(&mut self, peer: NodeId) -> Option<u64> {
         let busy = self.repair.fetch.is_some_and(|fetch| {
-            self.now.mono.since(fetch.heard) < FETCH_TIMEOUT && self.members.is_present(fetch.peer)
+            self.now.mono.since(fetch.heard) < FETCH_TIMEOUT && self.detector.roster().is_present(fetch.peer)
         });
         if busy {
             return None;
@@ -239,7 +276,7 @@ impl Replica {
         let closed = over || self.rows.seen(origin).map_or(0, Ranges::watermark) >= gap.head.0;
         let patient = gap.asked < GOODBYE_ASKS_MAX;
         let reachable = |state: MemberState| state.is_present() || (state == MemberState::Left && patient);
-        let member = self.members.get(node).filter(|entry| reachable(entry.belief.state));
+        let member = self.detector.roster().get(node).filter(|entry| reachable(entry.belief.state));
         let address = member.map(|entry| entry.belief.address);
         let (Some(to), false) = (address, closed) else {
             self.repair.gaps.remove(&node);

@@ -1,117 +1,168 @@
 //! Broadcast: a change leaves at once when the wire is idle, and in company when it is not.
 //!
 //! There is no timer here. Whatever gathered while the caller was busy goes out together at the next
-//! [`poll_ready`](crate::Replica::poll_ready), so batches are exactly as large as the load makes them.
+//! [`poll_ready`](crate::Replica::poll_ready), so batches are exactly as large as the load makes them. Who is told by whom
+//! is [`whither_gossip::Broadcast`]'s business.
 
 use crate::Replica;
 use crate::limits::{
-    BURST_BYTES_MAX, DATAGRAM_BYTES_MAX, DATAGRAM_HEADER_BYTES, DIRECT_PEERS_MAX, MESSAGE_BYTES_TARGET, RELAY_FANOUT,
-    STATEMENT_BYTES_MAX,
+    BURST_BYTES_MAX, DATAGRAM_BYTES_MAX, DATAGRAM_HEADER_BYTES, MESSAGE_BYTES_TARGET, STATEMENT_BYTES_MAX,
 };
-use crate::ready::{Route, Transmit};
-use crate::wire::{Packet, Statement};
+use crate::ready::Transmit;
+use crate::wire::{LeafletWire, Packet, Partner, Received, ScopeWire, Statement, pairs};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use prost::Message;
+use whither_gossip::{Claim, Forward, Leaflet, Region, Route, Rumour, Scope};
+use whither_model::{Epoch, NodeId};
 
-/// What waits to be sent.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    own: Vec<Bytes>,
-    relay: Vec<Bytes>,
-    /// A statement about a member is news: do not wait for the next probe to carry it.
-    pub(crate) urgent: bool,
-}
-
-impl Outbox {
-    pub(crate) fn push_own(&mut self, change: Bytes) {
-        self.own.push(change);
-    }
-
-    pub(crate) fn push_relay(&mut self, change: Bytes) {
-        self.relay.push(change);
-    }
+/// What everybody is to be told.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct News {
+    /// About members.
+    pub(crate) claims: Vec<Claim>,
+    /// Encoded changes, passed on as they came, with whatever fields this version does not know.
+    pub(crate) changes: Vec<Bytes>,
 }
 
 /// Room for changes in a datagram that carries no statements.
 const CHANGES_PER_DATAGRAM_BYTES: usize = DATAGRAM_BYTES_MAX - DATAGRAM_HEADER_BYTES;
 /// A repeated bytes field costs its tag and length beside the bytes themselves.
 const FIELD_BYTES: usize = 6;
+/// Partners that are believed to exist; there are fewer.
+const PARTNERS_MAX: usize = 16;
+/// Numbers taken from one acknowledgement.
+const ACKNOWLEDGED_MAX: u64 = 4_096;
 
 impl Replica {
     /// Packs and sends everything that waits.
     pub(crate) fn flush_outbox(&mut self) {
-        let own = core::mem::take(&mut self.outbox.own);
-        if !own.is_empty() {
-            if self.members.present_count() <= DIRECT_PEERS_MAX {
-                let to: Vec<SocketAddr> = self.members.present().map(|belief| belief.address).collect();
-                self.send_changes(&to, own, false);
-            } else {
-                let to = self.relay_audience();
-                self.send_changes(&to, own, true);
+        let changes = core::mem::take(&mut self.outbox);
+        if !changes.is_empty() {
+            self.publish_changes(changes);
+        }
+        let mut forwards = self.broadcast.take_forwards();
+        let mut rest = &forwards[..];
+        while let Some(first) = rest.first() {
+            // Copies that say the same to many are encoded once.
+            let alike = rest.iter().take_while(|other| other.leaflet == first.leaflet && same(other, first)).count();
+            let (now, later) = rest.split_at(alike);
+            self.send_copies(now);
+            rest = later;
+        }
+        forwards.clear();
+        self.broadcast.reuse(forwards);
+        for node in self.broadcast.acks_due(self.now.mono) {
+            let mut packet = Packet::default();
+            self.acknowledge_with(node, &mut packet);
+            if let Some(address) = self.detector.roster().get(node).map(|entry| entry.belief.address) {
+                self.send(&[address], Route::Datagram, packet);
             }
         }
-        let relay = core::mem::take(&mut self.outbox.relay);
-        if !relay.is_empty() {
-            let to = self.relay_audience();
-            self.send_changes(&to, relay, true);
-        }
-        if core::mem::take(&mut self.outbox.urgent) {
-            let to = self.relay_audience();
-            self.send(&to, Route::Datagram, Packet::default());
-        }
     }
 
-    fn relay_audience(&mut self) -> Vec<SocketAddr> {
-        let sample = self.members.sample(RELAY_FANOUT, None, &mut self.random);
-        sample.iter().map(|belief| belief.address).collect()
-    }
-
-    fn send_changes(&mut self, to: &[SocketAddr], changes: Vec<Bytes>, relay: bool) {
+    /// Cuts changes into pieces of news, each a datagram or, when there is a burst, a stream message.
+    fn publish_changes(&mut self, changes: Vec<Bytes>) {
         let total: usize = changes.iter().map(|change| change.len() + FIELD_BYTES).sum();
-        let (route, room) = if total > BURST_BYTES_MAX {
-            (Route::Stream, MESSAGE_BYTES_TARGET)
-        } else {
-            (Route::Datagram, CHANGES_PER_DATAGRAM_BYTES)
-        };
+        let room = if total > BURST_BYTES_MAX { MESSAGE_BYTES_TARGET } else { CHANGES_PER_DATAGRAM_BYTES };
         let mut packed: Vec<Bytes> = Vec::new();
         let mut bytes = 0;
         for change in changes {
             let size = change.len() + FIELD_BYTES;
-            if size > CHANGES_PER_DATAGRAM_BYTES && route == Route::Datagram {
-                // Too large for any datagram: a stream message of its own.
-                let large = Packet { changes: alloc::vec![change], relay, ..Packet::default() };
-                self.send(to, Route::Stream, large);
-                continue;
-            }
             if bytes + size > room && !packed.is_empty() {
-                let changes = core::mem::take(&mut packed);
-                self.send(to, route, Packet { changes, relay, ..Packet::default() });
+                self.tell_everybody(News { claims: Vec::new(), changes: core::mem::take(&mut packed) });
                 bytes = 0;
             }
             bytes += size;
             packed.push(change);
         }
         if !packed.is_empty() {
-            self.send(to, route, Packet { changes: packed, relay, ..Packet::default() });
+            self.tell_everybody(News { claims: Vec::new(), changes: packed });
         }
     }
 
-    /// Sends `packet` to each of `to`, with what every packet carries: who sends, when, its head, and in a datagram's spare
+    fn send_copies(&mut self, copies: &[Forward<Arc<News>>]) {
+        let Some(first) = copies.first() else { return };
+        let mut packet = Packet {
+            changes: first.payload.changes.clone(),
+            leaflet: Some(leaflet_wire(&first.leaflet, &first.payload.claims)),
+            ..Packet::default()
+        };
+        let fits = packet.encoded_len() + DATAGRAM_HEADER_BYTES <= DATAGRAM_BYTES_MAX;
+        let route = if fits { Route::Datagram } else { Route::Stream };
+        if let [only] = copies {
+            self.acknowledge_with(only.to, &mut packet);
+        }
+        let roster = self.detector.roster();
+        let to: Vec<SocketAddr> =
+            copies.iter().filter_map(|copy| roster.get(copy.to).map(|entry| entry.belief.address)).collect();
+        self.send(&to, route, packet);
+    }
+
+    /// Puts in what `node` is to be told that it was received.
+    pub(crate) fn acknowledge_with(&mut self, node: NodeId, packet: &mut Packet) {
+        let mut rumours = self.broadcast.take_acks(node);
+        rumours.sort_unstable();
+        for Rumour { origin, epoch, number } in rumours {
+            match packet.received.last_mut() {
+                Some(last) if last.origin == origin.get() && last.epoch == epoch.0 => match last.numbers.last_mut() {
+                    Some(end) if *end + 1 == number => *end = number,
+                    Some(end) if *end == number => {}
+                    _ => last.numbers.extend([number, number]),
+                },
+                _ => {
+                    let numbers = alloc::vec![number, number];
+                    packet.received.push(Received { origin: origin.get(), epoch: epoch.0, numbers });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn handle_received(&mut self, from: NodeId, received: &[Received]) {
+        let mut left = ACKNOWLEDGED_MAX;
+        for Received { origin, epoch, numbers } in received {
+            let Some(origin) = NodeId::new(*origin) else { continue };
+            for (first, last) in pairs(numbers) {
+                for number in first..=last.min(first.saturating_add(left)) {
+                    left = left.saturating_sub(1);
+                    let rumour = Rumour { origin, epoch: Epoch(*epoch), number };
+                    self.broadcast.acknowledged(self.now.mono, from, rumour);
+                }
+            }
+        }
+    }
+
+    /// Takes in the news a packet carries and hands it on to whom it is asked to inform.
+    pub(crate) fn handle_leaflet(&mut self, from: NodeId, wire: &LeafletWire, changes: &[Bytes]) {
+        let Some(leaflet) = check_leaflet(wire) else {
+            self.counters.changes_refused += 1;
+            return;
+        };
+        let claims: Vec<Claim> = wire.statements.iter().filter_map(Statement::check_claim).collect();
+        let news = Arc::new(News { claims, changes: changes.to_vec() });
+        let new = self.broadcast.receive(self.now.mono, self.detector.roster_mut(), from, &leaflet, &news);
+        if new {
+            news.claims.iter().for_each(|claim| self.detector.hear_news(self.now.mono, claim));
+        }
+    }
+
+    /// Sends `packet` to each of `to`, with what every packet carries: who sends, when, its head, and in a probe's spare
     /// room what is new about members.
     pub(crate) fn send(&mut self, to: &[SocketAddr], route: Route, mut packet: Packet) {
         if to.is_empty() {
             return;
         }
-        packet.from = Some(Statement::of(&self.self_belief()));
+        packet.from = Some(Statement::of(&self.detector.me()));
         packet.sent_at = self.now.mono.as_micros();
         packet.head = self.head.0;
         packet.past = self.rows.past_digest(self.me.node, self.me.epoch);
-        if route == Route::Datagram {
+        // Probes and their answers take news along: they go to everybody in turn, and are what there is most of.
+        if route == Route::Datagram && (packet.ping.is_some() || packet.pong.is_some()) {
             let spare = DATAGRAM_BYTES_MAX.saturating_sub(packet.encoded_len());
-            let more = self.members.piggyback(spare / STATEMENT_BYTES_MAX);
-            packet.statements.extend(more.iter().map(Statement::of));
+            let more = self.detector.news(spare / STATEMENT_BYTES_MAX);
+            packet.statements.extend(more.iter().map(Statement::claim));
         }
         let bytes = packet.into_bytes();
         debug_assert!(route == Route::Stream || bytes.len() <= DATAGRAM_BYTES_MAX, "a datagram must fit");
@@ -123,4 +174,43 @@ impl Replica {
         self.counters.bytes_sent += bytes.len() as u64 * receivers;
         self.ready.transmit.push(Transmit { to: to.to_vec(), route, bytes });
     }
+}
+
+fn same(one: &Forward<Arc<News>>, other: &Forward<Arc<News>>) -> bool {
+    Arc::ptr_eq(&one.payload, &other.payload)
+}
+
+fn scope_wire(scope: Scope) -> ScopeWire {
+    ScopeWire { region: scope.region.0, first: scope.first.get(), last: scope.last.get() }
+}
+
+fn leaflet_wire(leaflet: &Leaflet, claims: &[Claim]) -> LeafletWire {
+    let partner = |(node, scope): &(NodeId, Option<Scope>)| Partner { node: node.get(), scope: scope.map(scope_wire) };
+    LeafletWire {
+        origin: leaflet.rumour.origin.get(),
+        epoch: leaflet.rumour.epoch.0,
+        number: leaflet.rumour.number,
+        scope: leaflet.scope.map(scope_wire),
+        partners: leaflet.partners.iter().map(partner).collect(),
+        statements: claims.iter().map(Statement::claim).collect(),
+    }
+}
+
+fn check_scope(wire: &ScopeWire) -> Option<Scope> {
+    let (first, last) = (NodeId::new(wire.first)?, NodeId::new(wire.last)?);
+    (first <= last).then_some(Scope { region: Region(wire.region), first, last })
+}
+
+fn check_leaflet(wire: &LeafletWire) -> Option<Leaflet> {
+    let rumour = Rumour { origin: NodeId::new(wire.origin)?, epoch: Epoch(wire.epoch), number: wire.number };
+    let scope = match &wire.scope {
+        Some(scope) => Some(check_scope(scope)?),
+        None => None,
+    };
+    let partner = |partner: &Partner| {
+        let scope = partner.scope.as_ref().map(check_scope);
+        Some((NodeId::new(partner.node)?, scope.flatten()))
+    };
+    let partners = wire.partners.iter().take(PARTNERS_MAX).filter_map(partner).collect();
+    Some(Leaflet { rumour, scope, partners })
 }

@@ -7,20 +7,10 @@ use whither_model::{Instant, NodeId};
 /// Why the core wants to be woken. At most one of each is set at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Timer {
-    /// Begin the next probe.
-    ProbeNext,
-    /// The direct probe has had its time: ask others.
-    ProbeIndirect,
-    /// The probe has had all its time.
-    ProbeEnd,
-    /// The suspect has had its time to object.
-    Suspicion(NodeId),
     /// The node that said goodbye has had its grace.
     VouchEnd(NodeId),
     /// Look for the cluster, or for members that were lost.
     Dial,
-    /// Exchange member lists.
-    PushPull,
     /// Compare state.
     Sync,
     /// A gap in this node's changes is no longer mere reordering.

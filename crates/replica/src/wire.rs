@@ -9,6 +9,7 @@ use bytes::Bytes;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use prost::Message;
+use whither_gossip::{Belief, Claim};
 use whither_model::{Epoch, MemberState, NodeId};
 
 /// Bytes that are not what they should be. They were counted and dropped; nothing changed.
@@ -54,6 +55,12 @@ pub(crate) struct Statement {
     /// Drawn at each start: tells two copies of a data directory from each other. Zero: not known.
     #[prost(fixed64, tag = "7")]
     pub(crate) run: u64,
+    /// Who found it silent.
+    #[prost(fixed64, repeated, tag = "8")]
+    pub(crate) accusers: Vec<u64>,
+    /// Who has heard from it since it was suspected; zero: nobody.
+    #[prost(fixed64, tag = "9")]
+    pub(crate) witness: u64,
 }
 
 /// A probe. `target` zero means whoever is there.
@@ -73,6 +80,71 @@ pub(crate) struct Pong {
     /// Who was reached; not the sender if the sender probed on behalf of somebody.
     #[prost(fixed64, tag = "2")]
     pub(crate) target: u64,
+}
+
+/// "I tried, and it did not answer", to whoever asked with this nonce.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Nack {
+    #[prost(uint64, tag = "1")]
+    pub(crate) nonce: u64,
+}
+
+/// What a juror found.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Verdict {
+    #[prost(uint64, tag = "1")]
+    pub(crate) nonce: u64,
+    #[prost(bool, tag = "2")]
+    pub(crate) reached: bool,
+}
+
+/// Part of the member list: of one region, the ids from `first` to `last`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ScopeWire {
+    #[prost(fixed32, tag = "1")]
+    pub(crate) region: u32,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) first: u64,
+    #[prost(fixed64, tag = "3")]
+    pub(crate) last: u64,
+}
+
+/// Another delegate to the same region, and its part of it.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Partner {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) node: u64,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) scope: Option<ScopeWire>,
+}
+
+/// Which news a packet carries, and whom the receiver is to inform of it. The news is the packet's changes, and the
+/// statements here.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LeafletWire {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) origin: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) number: u64,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) scope: Option<ScopeWire>,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) partners: Vec<Partner>,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// News that was received: of one origin, pairs of first and last number.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Received {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) origin: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, repeated, tag = "3")]
+    pub(crate) numbers: Vec<u64>,
 }
 
 /// A request to probe somebody.
@@ -125,6 +197,9 @@ pub(crate) struct Digest {
     pub(crate) age: u64,
     #[prost(bool, tag = "4")]
     pub(crate) answer_wanted: bool,
+    /// Rows and members are those of the digest that this answers; neither is said again.
+    #[prost(bool, tag = "5")]
+    pub(crate) agrees: bool,
 }
 
 /// Everything the sender knows of members.
@@ -216,9 +291,6 @@ pub(crate) struct Packet {
     /// Encoded [`Change`]s, passed on as they came.
     #[prost(bytes = "bytes", repeated, tag = "9")]
     pub(crate) changes: Vec<Bytes>,
-    /// Whoever sees one of the changes for the first time passes it on.
-    #[prost(bool, tag = "10")]
-    pub(crate) relay: bool,
     #[prost(message, optional, tag = "11")]
     pub(crate) digest: Option<Digest>,
     #[prost(message, optional, tag = "12")]
@@ -227,6 +299,17 @@ pub(crate) struct Packet {
     pub(crate) vector: Option<Vector>,
     #[prost(message, optional, tag = "14")]
     pub(crate) cells: Option<Cells>,
+    #[prost(message, optional, tag = "15")]
+    pub(crate) nack: Option<Nack>,
+    /// A call to judge for oneself whether the target can be reached.
+    #[prost(message, optional, tag = "16")]
+    pub(crate) summons: Option<PingRequest>,
+    #[prost(message, optional, tag = "17")]
+    pub(crate) verdict: Option<Verdict>,
+    #[prost(message, optional, tag = "18")]
+    pub(crate) leaflet: Option<LeafletWire>,
+    #[prost(message, repeated, tag = "19")]
+    pub(crate) received: Vec<Received>,
 }
 
 impl Packet {
@@ -242,31 +325,24 @@ impl Packet {
     }
 }
 
-/// A statement with every field checked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Belief {
-    pub(crate) node: NodeId,
-    pub(crate) epoch: Epoch,
-    pub(crate) incarnation: u64,
-    pub(crate) state: MemberState,
-    pub(crate) address: SocketAddr,
-    /// Which run of that boot; zero if that is not known. There is one, unless a data directory was copied.
-    pub(crate) run: u64,
-}
-
-impl Belief {
-    /// Whether the two are about different runs that claim to be the same boot of the same node.
-    pub(crate) fn contradicts(&self, other: &Self) -> bool {
-        (self.node, self.epoch) == (other.node, other.epoch) && self.run != other.run && self.run != 0 && other.run != 0
-    }
-
-    /// Later beliefs override earlier ones: a later boot, in it a later incarnation, in it the graver state.
-    pub(crate) fn overrides(&self, other: &Self) -> bool {
-        (self.epoch, self.incarnation, self.state) > (other.epoch, other.incarnation, other.state)
-    }
-}
-
 impl Statement {
+    pub(crate) fn claim(claim: &Claim) -> Self {
+        Self {
+            accusers: claim.accusers.iter().map(NodeId::get).collect(),
+            witness: claim.witness.map_or(0, NodeId::get),
+            ..Self::of(&claim.belief)
+        }
+    }
+
+    /// The claim, or `None` if any field is not what it should be.
+    pub(crate) fn check_claim(&self) -> Option<Claim> {
+        Some(Claim {
+            belief: self.check()?,
+            accusers: self.accusers.iter().filter_map(|node| NodeId::new(*node)).collect(),
+            witness: NodeId::new(self.witness),
+        })
+    }
+
     pub(crate) fn of(belief: &Belief) -> Self {
         let ip = match belief.address.ip() {
             IpAddr::V4(ip) => Bytes::copy_from_slice(&ip.octets()),
@@ -285,6 +361,8 @@ impl Statement {
             ip,
             port: belief.address.port().into(),
             run: belief.run,
+            accusers: Vec::new(),
+            witness: 0,
         }
     }
 

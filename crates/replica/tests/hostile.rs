@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use whither_model::durable::Snapshot;
+use whither_model::random::Random;
 use whither_model::{Ack, Command, Epoch, Instant, NodeId, Now, Registration, Ticket, WallTime};
-use whither_replica::random::Random;
 use whither_replica::{Config, Replica, Route, Timing};
 
 fn replica(node: u64) -> Replica {

@@ -5,9 +5,11 @@
 //! stories with recorded output. The same seed twice gives the same trace.
 
 pub mod checkers;
+pub mod crowd;
 mod disk;
 mod network;
 pub mod script;
+pub mod study;
 pub mod workload;
 mod world;
 

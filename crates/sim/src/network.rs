@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+use whither_model::random::Random;
 use whither_replica::Route;
-use whither_replica::random::Random;
 
 /// What the network does to what is sent over it.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use whither_directory::{Clock, Directory, Identity, Publisher, View};
+use whither_model::random::{Random, mix};
 use whither_model::{Command, Epoch, Instant, NodeId, Now, Outcome, Refusal, Seq, Ticket, WallTime};
-use whither_replica::random::{Random, mix};
 use whither_replica::{Config, Counters, DurableReplies, Ready, Replica, Route, Timing};
 
 /// How a world begins.
@@ -258,8 +258,7 @@ impl World {
     /// What all nodes have counted, over all their boots.
     #[must_use]
     pub fn counters(&self) -> Vec<Counters> {
-        let live =
-            self.nodes.iter().filter_map(|node| node.running.as_ref()).map(|running| *running.replica.counters());
+        let live = self.nodes.iter().filter_map(|node| node.running.as_ref()).map(|running| running.replica.counters());
         self.nodes.iter().flat_map(|node| node.counters.iter().copied()).chain(live).collect()
     }
 
@@ -348,7 +347,7 @@ impl World {
     fn halt(&mut self, node: usize) -> bool {
         let node = &mut self.nodes[node];
         let Some(running) = node.running.take() else { return false };
-        node.counters.push(*running.replica.counters());
+        node.counters.push(running.replica.counters());
         true
     }
 

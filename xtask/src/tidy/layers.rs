@@ -18,16 +18,19 @@ enum May {
 
 /// Who may depend on whom, in programs and in tests alike. Absent means forbidden. See ARCHITECTURE.md.
 const LAYERS: &[(&str, May)] = &[
-    ("model", May::NothingAtAll),         // What everyone depends on depends on nothing.
-    ("replica", May::Only(&["model"])),   // Knows no clock, socket, disk or executor.
-    ("store", May::Only(&["model"])),     // Knows encoded rows, not what they mean.
-    ("transport", May::Only(&[])),        // Knows bytes and addresses, not records.
-    ("directory", May::Only(&["model"])), // Where surfaces and node meet: it knows neither.
+    ("model", May::NothingAtAll),                 // What everyone depends on depends on nothing.
+    ("gossip", May::Only(&["model"])),            // Knows members and news, not what the news says.
+    ("population", May::Only(&["model"])),        // Knows time and networks, and no protocol.
+    ("replica", May::Only(&["model", "gossip"])), // Knows no clock, socket, disk or executor.
+    ("store", May::Only(&["model"])),             // Knows encoded rows, not what they mean.
+    ("transport", May::Only(&[])),                // Knows bytes and addresses, not records.
+    ("directory", May::Only(&["model"])),         // Where surfaces and node meet: it knows neither.
     ("node", May::Only(&["model", "replica", "store", "transport", "directory"])), // Joins them; knows no surface.
     ("api-*", May::Only(&["model", "directory"])), // An API never meets the node, nor another API.
-    ("sim", May::Only(&["model", "replica", "directory"])), // Takes the place of node, store and transport.
-    ("cli", May::AllBut(&["sim", "bench"])), // Composes the program; ships no test rig.
-    ("bench", May::Anything),             // Apart, so that what it needs stays out.
+    ("sim", May::Only(&["model", "gossip", "replica", "directory", "population"])), // Takes the place of node, store and transport.
+    ("proof", May::Only(&["model", "gossip", "replica", "sim", "population"])),     // Papers' protocols beside ours.
+    ("cli", May::AllBut(&["proof", "bench"])), // Composes the program; ships no test rig.
+    ("bench", May::Anything),                  // Apart, so that what it needs stays out.
 ];
 
 /// Crates that must stay deterministic, and what would end that.

@@ -71,11 +71,14 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         },
         port: seed.port,
     };
+    let probe = config.timing.probe_interval;
+    let suspicion = config.timing.suspicion_multiplier.get();
     let timing = whither_node::Timing {
-        probe_interval: config.timing.probe_interval,
-        probe_timeout: config.timing.probe_interval * 3 / 10,
-        probe_deadline: config.timing.probe_interval * 8 / 10,
-        suspicion_multiplier: config.timing.suspicion_multiplier.get(),
+        detection: whither_node::Detection {
+            suspicion_min: probe * 5 / 4 * suspicion,
+            suspicion_max: probe * 8 * suspicion,
+            ..whither_node::Detection::scaled(probe, probe * 3 / 16, probe * 7 / 16)
+        },
         sync_interval: config.timing.sync_interval,
         ..whither_node::Timing::default()
     };

@@ -252,16 +252,16 @@ options! {
     /// `membership.probe_interval`
     MEMBERSHIP_PROBE_INTERVAL = Opt {
         key: "membership.probe_interval", flag: "probe-interval", kind: Kind::Millis(50, 60_000),
-        preset: Preset::Fixed("500ms"), example: "",
+        preset: Preset::Fixed("800ms"), example: "",
         help: "How often it probes another node, one each time", more: "",
     };
     /// `membership.suspicion`
     MEMBERSHIP_SUSPICION = Opt {
-        key: "membership.suspicion", flag: "suspicion", kind: Kind::Number(1, 20), preset: Preset::Fixed("3"),
+        key: "membership.suspicion", flag: "suspicion", kind: Kind::Number(1, 20), preset: Preset::Fixed("1"),
         example: "",
-        help: "How long a suspect may object, in probe intervals",
-        more: "Times the decimal logarithm of the cluster's size. Higher is slower to notice a death and slower to \
-               believe a false one.",
+        help: "How long a suspect may object when several nodes accuse it, in probe intervals",
+        more: "Eight times as long when a single one does. Higher is slower to notice a death and slower to believe a \
+               false one.",
     };
     /// `sync.interval`
     SYNC_INTERVAL = Opt {

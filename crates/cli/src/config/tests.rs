@@ -71,8 +71,8 @@ fn presets_are_as_documented() {
     assert_eq!(dns.bind, "127.0.0.1:7653".parse().unwrap());
     assert_eq!(dns.zones.iter().map(|zone| zone.as_str()).collect::<Vec<_>>(), ["whither."]);
     assert_eq!((dns.ttl, dns.negative_ttl, dns.workers.get()), (Duration::ZERO, Duration::from_secs(1), 4));
-    assert_eq!(config.timing.probe_interval, Duration::from_millis(500));
-    assert_eq!(config.timing.suspicion_multiplier.get(), 3);
+    assert_eq!(config.timing.probe_interval, Duration::from_millis(800));
+    assert_eq!(config.timing.suspicion_multiplier.get(), 1);
     assert_eq!(config.timing.group_window, Duration::from_millis(20));
 }
 

@@ -1,0 +1,54 @@
+//! What is new about members, on its way as passengers of whatever is sent anyway (SWIM section 4.1).
+//!
+//! The broadcast brings news faster; this brings it even where the broadcast lost its way.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use whither_model::NodeId;
+
+/// About whom there is news, and how often it may still be sent.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    waiting: BTreeMap<NodeId, u32>,
+}
+
+/// Members about whom news may wait at once.
+const WAITING_MAX: usize = 4_096;
+
+impl News {
+    /// There is news of `node`, in a cluster of `members`: it is sent 3·⌈log2 n⌉ times (SWIM section 4.1, λ = 3 / ln 2).
+    /// Returns whether there was room.
+    pub(crate) fn tell(&mut self, node: NodeId, members: usize) -> bool {
+        let room = self.waiting.len() < WAITING_MAX || self.waiting.contains_key(&node);
+        if room {
+            let sends = 3 * (usize::BITS - members.leading_zeros()).max(1);
+            self.waiting.insert(node, sends);
+        }
+        room
+    }
+
+    pub(crate) fn forget(&mut self, node: NodeId) {
+        self.waiting.remove(&node);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Up to `max` of them, those that were sent least first.
+    pub(crate) fn take(&mut self, max: usize) -> Vec<NodeId> {
+        let mut chosen: Vec<(u32, NodeId)> = self.waiting.iter().map(|(node, left)| (*left, *node)).collect();
+        if chosen.len() > max {
+            chosen.select_nth_unstable_by(max, |a, b| b.cmp(a));
+            chosen.truncate(max);
+        }
+        for (left, node) in &chosen {
+            if *left <= 1 {
+                self.waiting.remove(node);
+            } else {
+                self.waiting.insert(*node, left - 1);
+            }
+        }
+        chosen.into_iter().map(|(_, node)| node).collect()
+    }
+}
