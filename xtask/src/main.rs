@@ -1,6 +1,7 @@
 //! Exists so that every chore of the project is one command, the same on a laptop and in CI: `cargo xtask help`.
 
 mod clients;
+mod museum;
 mod step;
 mod suite;
 mod tidy;
@@ -18,6 +19,11 @@ const CHORES: &[Chore] = &[
     ("fmt-check", "is everything formatted? changes nothing", suite::fmt_check),
     ("lint", "Clippy over every target, where a warning is an error", suite::lint),
     ("ci", "fmt-check, lint and test, in that order", suite::ci),
+    (
+        "museum",
+        "takes each old fix away in a copy, and shows that the simulator finds the bug again; names choose",
+        museum::show_all,
+    ),
     ("help", "this page", help),
 ];
 
@@ -25,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask test                what a change must pass
   SEEDS=50 cargo xtask test       the same with fewer seeds; SEED=7000 says at which seed to begin
   cargo xtask tidy                only the rules of the house: milliseconds
+  cargo xtask museum 01 storm     the exhibits whose names contain `01` or `storm`
   cargo xtask ci                  what CI runs";
 
 fn main() -> ExitCode {
@@ -42,6 +49,7 @@ fn run(arguments: &[String]) -> Result<()> {
         [] => "help",
         [one] if one == "--help" || one == "-h" => "help",
         [one] => one,
+        [one, names @ ..] if one == "museum" => return museum::show(&root()?, names),
         [one, rest @ ..] => bail!("`{one}` takes no arguments, and was given: {}", rest.join(" ")),
     };
     let (_, _, chore) = chore(typed)?;

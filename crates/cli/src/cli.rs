@@ -60,7 +60,7 @@ pub(crate) struct Global {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["resolve", "watch", "services", "nodes", "health"]),
     ("Register", &["register", "renew", "drain", "undrain", "state", "deregister"]),
-    ("Run a cluster", &["agent", "dev", "config", "ca", "join", "leave"]),
+    ("Run a cluster", &["agent", "dev", "config", "simulate", "ca", "join", "leave"]),
     ("More", &["completions", "help"]),
 ];
 

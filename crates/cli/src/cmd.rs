@@ -15,6 +15,7 @@ mod register;
 mod renew;
 mod resolve;
 mod services;
+mod simulate;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Completions(completions::Args),
     /// Print an example configuration, or check one
     Config(config::Args),
+    /// Try settings in a simulator: detection, traffic, false alarms
+    Simulate(simulate::Args),
     /// A name alone
     #[command(external_subcommand)]
     Short(Vec<OsString>),
@@ -117,6 +120,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Ca(args) => ca::run(&args, &mut Console::of_process(), global.json),
         Command::Completions(args) => completions::run(&args, &mut Console::of_process()),
         Command::Config(args) => config::run(&args, &mut Console::of_process(), global.json),
+        Command::Simulate(args) => simulate::run(&args, &mut Console::of_process(), global.json),
         // The parser has spelled it out; see `cli::parse`.
         Command::Short(words) => Err(crate::failure::Usage(format!("{words:?} is not a command")).into()),
     }

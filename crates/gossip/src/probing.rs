@@ -279,7 +279,7 @@ impl Detector {
         let probe = self.probing.probe.filter(|probe| probe.nonce == nonce && probe.target.node == target)?;
         self.probing.probe = None;
         self.awareness.well();
-        if sender == probe.target.node && probe.asked == 0 {
+        if sender == probe.target.node {
             let region = self.roster.get(sender).map_or(Region::NOWHERE, |entry| entry.region);
             self.round_trips.measure(region, self.now.since(probe.sent_at));
         }

@@ -38,7 +38,10 @@ impl Replica {
     pub(crate) fn dial(&mut self) {
         let alone = self.detector.roster().alive_count() == 0;
         let wait = if alone { self.config.timing.dial_interval } else { self.config.timing.dial_interval * 10 };
-        self.timers.set(Timer::Dial, self.now.mono + wait);
+        // Half to one and a half times as long, so that nodes that were started together do not dial together for ever.
+        let micros = usize::try_from(wait.as_micros()).unwrap_or(usize::MAX);
+        let jitter = Duration::from_micros(self.random.below(micros) as u64);
+        self.timers.set(Timer::Dial, self.now.mono + wait / 2 + jitter);
         if self.has_left() {
             return;
         }
