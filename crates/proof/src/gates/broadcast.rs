@@ -1,0 +1,143 @@
+//! E2: one update to all.
+
+use crate::broadcast::{Delegation, Design, FanOut, Fault, Gossip, Measured, Plumtree, Rumours, Workload, measure};
+use crate::report::{Cell, Effort, Report, Table};
+use crate::statistics::Sorted;
+use whither_population::{Route, Setup};
+
+/// A world, and what goes wrong in it.
+struct Case {
+    world: &'static str,
+    setup: Setup,
+    faults: Vec<Fault>,
+    updates: u32,
+}
+
+/// Runs E2.
+#[must_use]
+pub fn run(effort: Effort, seed: u64) -> Report {
+    compare(cases(effort, seed))
+}
+
+/// Runs E2-large, which is apart because it takes as long as all the rest.
+#[must_use]
+pub fn large(effort: Effort, seed: u64) -> Report {
+    let faults = if effort == Effort::Full { vec![Fault::Nothing, Fault::Crash(0.05)] } else { vec![Fault::Nothing] };
+    let updates = if effort == Effort::Full { 10 } else { 5 };
+    compare(vec![Case { world: "The world, 10 000 nodes", setup: Setup::world(seed, 10_000), faults, updates }])
+}
+
+fn compare(cases: Vec<Case>) -> Report {
+    let text = vec![
+        "An update of 200 bytes begins at a random node, one at a time, ten seconds apart; Plumtree has had two hundred \
+         before, to make its tree. Each node knows all others. \"Last\" is when the last living node has heard, over updates; \"to \
+         light\" is that divided by the one-way latency to the farthest region, which nothing can beat; \"each\" is over \
+         all nodes and updates. What never came counts as never, because anti-entropy is not part of these designs. \
+         Duplicates, control messages and bytes (with 28 for IP and UDP) are per useful copy."
+            .to_owned(),
+        "The world is that of Corrosion's simulator: 19 regions, jitter 1.0 to 1.15. The fan-outs and rumours are sent as \
+         datagrams; Plumtree in datagrams, as Corrosion simulates it, and in streams, as Corrosion sends it; Corrosion's \
+         gossip in datagrams and without the 500 ms for which production collects, in its favour. Bursts: a node hears \
+         nothing for half a second on average. Crashes have not been noticed by anybody. 200 updates for each row; 10 among \
+         10 000 nodes, and 40 for Corrosion's gossip among 2 000, which takes hundreds of thousands of messages for each."
+            .to_owned(),
+    ];
+    let mut report = Report { text, tables: Vec::new() };
+    for case in cases {
+        let mut table = Table::new(case.world, &COLUMNS);
+        let small = case.setup.nodes <= 2_000;
+        rows(&mut table, &Delegation::default(), &case, case.updates);
+        if small {
+            rows(&mut table, &FanOut(4), &case, case.updates);
+        }
+        rows(&mut table, &FanOut(8), &case, case.updates);
+        rows(&mut table, &Rumours::LAN, &case, case.updates);
+        match case.setup.nodes {
+            ..=1_000 => rows(&mut table, &Gossip { route: Route::Datagram }, &case, case.updates),
+            1_001..=2_000 => rows(&mut table, &Gossip { route: Route::Datagram }, &case, case.updates.div_ceil(5)),
+            // Ten million copies of each update are too many to simulate.
+            _ => {}
+        }
+        rows(&mut table, &Plumtree::new(Route::Datagram), &case, case.updates);
+        if small {
+            rows(&mut table, &Plumtree::new(Route::Reliable), &case, case.updates);
+        }
+        report.tables.push(table);
+    }
+    report
+}
+
+fn cases(effort: Effort, seed: u64) -> Vec<Case> {
+    use Fault::{Bursts, Crash, Loss, Nothing};
+    let full = effort == Effort::Full;
+    let all = vec![Nothing, Loss(0.01), Loss(0.05), Loss(0.1), Bursts(0.05), Crash(0.01), Crash(0.05)];
+    let some = vec![Nothing, Loss(0.05), Crash(0.05)];
+    let updates = if full { 200 } else { 30 };
+    let world = |name, nodes, faults: &Vec<Fault>, updates| Case {
+        world: name,
+        setup: Setup::world(seed, nodes),
+        faults: faults.clone(),
+        updates,
+    };
+    if !full {
+        return vec![world("The world, 500 nodes", 500, &some, updates)];
+    }
+    let datacentre =
+        Case { world: "One data centre, 1 000 nodes", setup: Setup::new(seed, 1_000), faults: some.clone(), updates };
+    vec![
+        world("The world, 100 nodes", 100, &some, updates),
+        world("The world, 500 nodes", 500, &some, updates),
+        world("The world, 2 000 nodes", 2_000, &all, updates),
+        datacentre,
+    ]
+}
+
+const COLUMNS: [&str; 11] = [
+    "last p50, ms",
+    "last p99, ms",
+    "last max, ms",
+    "to light p50",
+    "to light p99",
+    "each p50, ms",
+    "each p99, ms",
+    "duplicates",
+    "control",
+    "bytes",
+    "reached, %",
+];
+
+fn rows<D: Design + Sync>(table: &mut Table, design: &D, case: &Case, updates: u32) {
+    let workload = Workload::OneByOne { updates };
+    let all = crate::parallel::map(&case.faults, |fault| measure(design, &case.setup, *fault, workload));
+    for (fault, measured) in case.faults.iter().zip(all) {
+        table.push(format!("{}; {}", design.name(), words(*fault)), cells(&measured));
+    }
+}
+
+fn cells(measured: &Measured) -> Vec<Cell> {
+    let at = |sorted: &Sorted, share| sorted.at(share).unwrap_or(f64::INFINITY);
+    let Measured { last, to_light, each, .. } = measured;
+    let values = [
+        at(last, 0.5),
+        at(last, 0.99),
+        at(last, 1.0),
+        at(to_light, 0.5),
+        at(to_light, 0.99),
+        at(each, 0.5),
+        at(each, 0.99),
+        measured.duplicates,
+        measured.control,
+        measured.bytes,
+        measured.reached,
+    ];
+    values.into_iter().map(Cell::measured).collect()
+}
+
+fn words(fault: Fault) -> String {
+    match fault {
+        Fault::Nothing => "nothing wrong".to_owned(),
+        Fault::Loss(share) => format!("{} % lost", share * 100.0),
+        Fault::Bursts(share) => format!("{} % lost in bursts", share * 100.0),
+        Fault::Crash(share) => format!("{} % crashed", share * 100.0),
+    }
+}
