@@ -37,5 +37,5 @@ pub(crate) const ALL: [Benchmark; 8] = [
 
 /// What may be asked for.
 pub(crate) fn names() -> Vec<&'static str> {
-    ["list", "all"].into_iter().chain(ALL.iter().map(|one| one.name)).collect()
+    ["list", "all", crate::reality::NAME].into_iter().chain(ALL.iter().map(|one| one.name)).collect()
 }

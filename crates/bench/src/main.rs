@@ -12,6 +12,7 @@ mod http_load;
 mod limit;
 mod proc_stat;
 mod process;
+mod reality;
 mod record;
 mod report;
 mod sample;
@@ -64,11 +65,15 @@ fn main() -> anyhow::Result<ExitCode> {
     let name = cli.name.as_deref().unwrap_or("list");
     if name == "list" {
         benchmark::ALL.iter().for_each(|one| println!("{:<10} {}", one.name, one.about));
+        println!("{:<10} {}", reality::NAME, reality::ABOUT);
         return Ok(ExitCode::SUCCESS);
     }
     signals::clean_up_when_told_to_end().context("cannot listen for Ctrl-C")?;
     let setup = Setup::new(cli.args)?;
     eprintln!("{}", setup.machine());
+    if name == reality::NAME {
+        return reality::run(&setup, cli.json);
+    }
     let mut failed = false;
     for one in benchmark::ALL.iter().filter(|one| name == "all" || one.name == name) {
         let mut report = Report::default();

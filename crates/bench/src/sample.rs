@@ -18,6 +18,11 @@ impl Sample {
         Self::new(durations.into_iter().map(|duration| duration.as_secs_f64() * 1e6).collect())
     }
 
+    /// All of them, in ascending order.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.0
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

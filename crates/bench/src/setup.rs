@@ -1,7 +1,7 @@
 //! What a run is told, and where it runs.
 
 use crate::binary;
-use crate::proc_stat;
+use crate::{proc_stat, reality};
 use anyhow::{Result, ensure};
 use rustix::fs::statfs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,9 @@ const PIPELINE_MAX: usize = 256;
 /// Most of whatever a benchmark counts.
 const N_MAX: usize = 2_000_000;
 
+/// Most kills of one scene.
+const KILLS_MAX: usize = 1_000;
+
 /// Options of every benchmark; each uses those that make sense for it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
@@ -35,6 +38,12 @@ pub(crate) struct Args {
     /// HTTP requests that each connection of a load has on their way, where a benchmark pipelines
     #[arg(long, default_value_t = 16)]
     pub(crate) pipeline: usize,
+    /// How many agents `reality` runs
+    #[arg(long, default_value_t = 30)]
+    pub(crate) agents: usize,
+    /// How many of them `reality` kills in each scene, one after the other
+    #[arg(long, default_value_t = 10)]
+    pub(crate) kills: usize,
     /// The agent to measure; by default `whither` of the release profile, beside this program
     #[arg(long)]
     pub(crate) binary: Option<PathBuf>,
@@ -68,6 +77,8 @@ impl Setup {
         };
         within("--connections", args.connections, CONNECTIONS_MAX)?;
         within("--pipeline", args.pipeline, PIPELINE_MAX)?;
+        within("--agents", args.agents, reality::AGENTS_MAX)?;
+        within("--kills", args.kills, KILLS_MAX)?;
         args.n.map_or(Ok(()), |n| within("--n", n, N_MAX))?;
         let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
         ensure!(dir.is_dir(), "--dir {} is not a directory", dir.display());
@@ -92,6 +103,16 @@ impl Setup {
     /// HTTP requests on their way on each connection.
     pub(crate) fn pipeline(&self) -> usize {
         self.args.pipeline
+    }
+
+    /// How many agents run on an emulated network.
+    pub(crate) fn agents(&self) -> usize {
+        self.args.agents
+    }
+
+    /// How many of them are killed.
+    pub(crate) fn kills(&self) -> usize {
+        self.args.kills
     }
 
     /// The agent, built if it is missing and may be.
@@ -130,7 +151,17 @@ mod tests {
     use super::{Args, Setup};
 
     fn args() -> Args {
-        Args { seconds: 2.0, n: None, connections: 32, pipeline: 16, binary: None, no_build: true, dir: None }
+        Args {
+            seconds: 2.0,
+            n: None,
+            connections: 32,
+            pipeline: 16,
+            agents: 30,
+            kills: 10,
+            binary: None,
+            no_build: true,
+            dir: None,
+        }
     }
 
     #[test]

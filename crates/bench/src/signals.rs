@@ -1,6 +1,6 @@
 //! Ctrl-C and its kin: nothing may stay behind.
 
-use crate::{process, scratch};
+use crate::{process, reality, scratch};
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,6 +24,7 @@ pub(crate) fn clean_up_when_told_to_end() -> io::Result<()> {
             }
         });
         process::kill_all();
+        reality::namespace::remove_all();
         scratch::remove_all();
         std::process::exit(INTERRUPTED);
     })?;

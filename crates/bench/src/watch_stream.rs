@@ -106,7 +106,7 @@ fn read(stream: &mut TcpStream, lines: &Sender<Line>) -> Result<()> {
 
 /// Takes the chunks off a chunked body (RFC 9112 section 7.1), however it is cut.
 #[derive(Debug, Default)]
-struct Unchunk {
+pub(crate) struct Unchunk {
     /// Bytes left of the chunk that is being read, its line end included.
     left: usize,
     /// What has been read of the line that says how long the next chunk is.
@@ -117,7 +117,8 @@ impl Unchunk {
     /// Longest line before a chunk.
     const SIZE_BYTES_MAX: usize = 64;
 
-    fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    /// Takes the next bytes of the body, and puts what they hold at the end of `out`.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
         while let Some(first) = bytes.first() {
             if self.left > 0 {
                 let taken = self.left.min(bytes.len());
