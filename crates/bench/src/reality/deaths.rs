@@ -22,6 +22,13 @@ pub(super) struct Deaths {
     pub(super) wrongly_down: usize,
 }
 
+impl Deaths {
+    /// From the first other agent to the last.
+    pub(super) fn spread(&self) -> Vec<Duration> {
+        self.first.iter().zip(&self.all).map(|(first, all)| all.saturating_sub(*first)).collect()
+    }
+}
+
 /// Kills `count` agents, one after the other, each back and well before the next.
 pub(super) fn measure(crew: &mut Crew, count: usize, random: &mut Random) -> Result<Deaths> {
     let mut victims: Vec<usize> = (0..crew.len()).collect();
