@@ -121,7 +121,7 @@ struct Pending<P> {
     sent_at: Instant,
     due: Instant,
     attempts: u32,
-    /// How often its scope was handed to somebody else because the one before did not answer.
+    /// How often others were asked in its place, because it did not answer or the one before did not.
     handovers: u32,
 }
 
@@ -141,6 +141,16 @@ pub struct Broadcast<P> {
     owed_until: Instant,
     /// Copies in a row that nobody acknowledged in time.
     unanswered: u32,
+    /// How many copies may be sent again.
+    retries: u32,
+    /// Copies that were sent again and then acknowledged: a second acknowledgement says that the first was only late.
+    repeated: Recent,
+    /// How often what round trips say of when an acknowledgement is due is doubled.
+    patience: u32,
+    /// Acknowledgements in time since patience last changed.
+    in_time: u32,
+    /// Copies sent again for nothing since patience last changed.
+    hasty: u32,
     round_trips: RoundTrips,
     spreading: Spreading<P>,
     counters: BroadcastCounters,
@@ -150,13 +160,32 @@ pub struct Broadcast<P> {
 const PENDING_MAX: usize = 16_384;
 /// Acknowledgements that one message carries.
 pub const ACKS_MAX: usize = 64;
-/// How often one node is tried before it is left to anti-entropy.
-const ATTEMPTS_MAX: u32 = 5;
+/// How often one node is tried before it is left to anti-entropy: in half a second or so near by, because bursts of loss
+/// last as long as that.
+const ATTEMPTS_MAX: u32 = 10;
+/// The attempt with which others are asked: to take over its part, or to inform it. Once more is what loss explains; after
+/// that it may be dead, or the way from here cut.
+const OTHERS_AT: u32 = 3;
 /// How often a part of the list is handed to somebody else before it is left to anti-entropy: who cannot reach that many is
 /// likely cut off, and more copies would help nobody.
 const HANDOVERS_MAX: u32 = 5;
-/// After this many copies that nobody acknowledged, nothing is sent again until somebody does: the silence is ours.
+/// After this many copies in a row that nobody acknowledged, the silence is likely ours, and more copies would be in vain ...
 const UNANSWERED_MAX: u32 = 64;
+/// ... but for one in so many, which find out when it is over.
+const ONE_IN_SILENCE: u32 = 8;
+/// Copies that may be sent again in a row: beyond it, each acknowledgement allows [`RETRIES_PER_ACK`] more. So where much is
+/// delivered, loss is answered by repeating; where little is, repeating would only keep the rest from being delivered.
+const RETRIES_MAX: u32 = 256;
+/// See [`RETRIES_MAX`].
+const RETRIES_PER_ACK: u32 = 2;
+/// Longest that patience grows to, in doublings.
+const PATIENCE_DOUBLINGS_MAX: u32 = 6;
+/// Copies sent again for nothing, after which patience is doubled.
+const HASTY: u32 = 4;
+/// Answers in time, one after the other, after which patience is halved.
+const IN_TIME: u32 = 64;
+/// However late others are, a lost copy is sent again after this long.
+const PATIENCE_MAX: Duration = Duration::from_secs(2);
 /// However quick others were, an acknowledgement is given this long: a busy process answers late.
 const PATIENCE_MIN: Duration = Duration::from_millis(10);
 
@@ -176,6 +205,11 @@ impl<P: Clone> Broadcast<P> {
             owed: BTreeMap::new(),
             owed_until: Instant::DISTANT_FUTURE,
             unanswered: 0,
+            retries: RETRIES_MAX,
+            repeated: Recent::default(),
+            patience: 0,
+            in_time: 0,
+            hasty: 0,
             round_trips: RoundTrips::default(),
             spreading: Spreading::default(),
             counters: BroadcastCounters::default(),
@@ -262,8 +296,10 @@ impl<P: Clone> Broadcast<P> {
             self.counters.doubles += 1;
         }
         self.owe(now, from, leaflet.rumour);
-        // Whoever sends the news has it.
-        self.acknowledged(now, from, leaflet.rumour);
+        // Whoever sends the news has it, but not yet the part that it was to inform.
+        if self.pending.get(&(leaflet.rumour, from)).is_some_and(|one| one.forward.leaflet.scope.is_none()) {
+            self.acknowledged(now, from, leaflet.rumour);
+        }
         if new {
             let me = self.me;
             for (partner, scope) in leaflet.partners.iter().filter(|(partner, _)| *partner != me && *partner != from) {
@@ -290,9 +326,17 @@ impl<P: Clone> Broadcast<P> {
     /// `from` has the news.
     pub fn acknowledged(&mut self, now: Instant, from: NodeId, rumour: Rumour) {
         self.unanswered = 0;
-        let Some(one) = self.forget(rumour, from) else { return };
+        let Some(one) = self.forget(rumour, from) else { return self.heard_again(from, rumour) };
+        self.retries = (self.retries + RETRIES_PER_ACK).min(RETRIES_MAX);
         if one.attempts == 1 {
             self.round_trips.measure(one.region, now.since(one.sent_at));
+            self.in_time += 1;
+            if self.in_time >= IN_TIME {
+                self.in_time = 0;
+                self.patience = self.patience.saturating_sub(1);
+            }
+        } else {
+            self.repeated.insert(rumour.mark() ^ mix(from.get()));
         }
         if one.region == self.region {
             return;
@@ -303,6 +347,19 @@ impl<P: Clone> Broadcast<P> {
         let partners = self.pending.range(of_rumour).filter(|(_, other)| other.region == region);
         let partners: Vec<NodeId> = partners.map(|((_, partner), _)| *partner).collect();
         partners.into_iter().for_each(|partner| drop(self.forget(rumour, partner)));
+    }
+
+    /// An acknowledgement of what was acknowledged before. If the copy had been sent again, both arrived: the answer to the
+    /// first was merely late, and more patience would have saved the second.
+    fn heard_again(&mut self, from: NodeId, rumour: Rumour) {
+        if self.repeated.remove(rumour.mark() ^ mix(from.get())) {
+            self.in_time = 0;
+            self.hasty += 1;
+            if self.hasty >= HASTY {
+                self.hasty = 0;
+                self.patience = (self.patience + 1).min(PATIENCE_DOUBLINGS_MAX);
+            }
+        }
     }
 
     fn forget(&mut self, rumour: Rumour, to: NodeId) -> Option<Pending<P>> {
@@ -322,58 +379,82 @@ impl<P: Clone> Broadcast<P> {
 
     fn try_again(&mut self, now: Instant, roster: &mut Roster, mut one: Pending<P>) {
         self.unanswered = self.unanswered.saturating_add(1);
-        if self.unanswered > UNANSWERED_MAX {
-            self.counters.left_to_repair += 1;
-            return;
-        }
+        let silence = self.unanswered > UNANSWERED_MAX && !self.unanswered.is_multiple_of(ONE_IN_SILENCE);
+        let quiet = silence || self.retries == 0;
+        self.retries = self.retries.saturating_sub(1);
         let present = roster.is_present(one.forward.to);
         one.attempts += 1;
         // Once to the same node: more often a datagram is lost than a node.
-        if let Some(scope) = one.forward.leaflet.scope.filter(|_| one.attempts > 2 || !present) {
+        if let Some(scope) = one.forward.leaflet.scope.filter(|_| !present || (one.attempts >= OTHERS_AT && !quiet)) {
             one.forward.leaflet.scope = None;
             self.hand_over(now, roster, scope, &one);
+            one.handovers = one.handovers.max(1);
+        } else if one.attempts >= OTHERS_AT && one.handovers == 0 && present && !quiet {
+            one.handovers = 1;
+            self.send_on_errand(now, roster, &one);
         }
         if one.attempts > ATTEMPTS_MAX || !present {
             self.counters.left_to_repair += 1;
             return;
         }
-        self.counters.sent_again += 1;
-        one.sent_at = now;
-        one.due = now + self.patience(one.region) * (1 << (one.attempts - 1).min(4));
-        self.spreading.forwards.push(one.forward.clone());
+        one.due = now + self.patience(one.region) * (1 << ((one.attempts - 1) / 2).min(4));
+        if !quiet {
+            self.counters.sent_again += 1;
+            one.sent_at = now;
+            self.spreading.forwards.push(one.forward.clone());
+        }
         self.keep(one);
     }
 
     /// Gives the part of one that does not answer to another node of that part.
     fn hand_over(&mut self, now: Instant, roster: &Roster, scope: Scope, from: &Pending<P>) {
-        let Forward { to, leaflet, payload } = &from.forward;
+        let Forward { leaflet, payload, .. } = &from.forward;
         let handovers = from.handovers + 1;
-        let other = choose(roster, scope, Some(*to), leaflet.rumour, handovers);
+        let other = choose(roster, scope, |node| self.may_take_over(node, from), leaflet.rumour, handovers);
         let Some(other) = other.filter(|_| handovers <= HANDOVERS_MAX) else {
             self.counters.left_to_repair += 1;
             return;
         };
         self.counters.sent_again += 1;
         let leaflet = Leaflet { rumour: leaflet.rumour, scope: Some(scope), partners: Vec::new() };
-        let forward = Forward { to: other, leaflet, payload: payload.clone() };
-        self.spreading.forwards.push(forward.clone());
-        let due = now + self.patience(from.region);
-        self.keep(Pending { forward, region: from.region, sent_at: now, due, attempts: 1, handovers });
+        self.spread(now, from.region, other, leaflet, payload, handovers);
+    }
+
+    /// Whether `node` may be asked in the place of one that does not answer: not while a copy to it is under way, because its
+    /// acknowledgement would count for both.
+    fn may_take_over(&self, node: NodeId, silent: &Pending<P>) -> bool {
+        let Forward { to, leaflet, .. } = &silent.forward;
+        node != *to && !self.pending.contains_key(&(leaflet.rumour, node))
+    }
+
+    /// Asks another node to inform one that does not answer here: a part of the list with nobody else in it. Nobody sends on an
+    /// errand what came as one.
+    fn send_on_errand(&mut self, now: Instant, roster: &Roster, for_whom: &Pending<P>) {
+        let Forward { to, leaflet, payload } = &for_whom.forward;
+        let regions = [for_whom.region, self.region].into_iter().chain(roster.regions());
+        let rumour = leaflet.rumour;
+        let may = |node| self.may_take_over(node, for_whom);
+        let someone = |region| Some((region, choose(roster, whole(region), may, rumour, OTHERS_AT)?));
+        let Some((region, courier)) = regions.filter_map(someone).next() else { return };
+        let scope = Some(Scope { region: for_whom.region, first: *to, last: *to });
+        self.counters.sent_again += 1;
+        self.spread(now, region, courier, Leaflet { rumour, scope, partners: Vec::new() }, payload, HANDOVERS_MAX);
     }
 
     /// Informs everybody in `scope`, some directly and some through others.
     fn cover(&mut self, now: Instant, roster: &Roster, rumour: Rumour, scope: Scope, payload: &P) {
         let part = roster.part(scope);
         if part.len() <= self.habits.fanout {
-            let to: Vec<NodeId> = part.present().map(|belief| belief.node).collect();
-            for node in to {
+            let handovers = if scope.first == scope.last { HANDOVERS_MAX } else { 0 };
+            for node in part.present().map(|belief| belief.node) {
+                self.counters.sent += 1;
                 let leaf = Leaflet { rumour, scope: None, partners: Vec::new() };
-                self.send(now, scope.region, node, leaf, payload);
+                self.spread(now, scope.region, node, leaf, payload, handovers);
             }
             return;
         }
         for smaller in part.split(self.habits.fanout) {
-            if let Some(node) = choose(roster, smaller, None, rumour, 0) {
+            if let Some(node) = choose(roster, smaller, |_| true, rumour, 0) {
                 let leaflet = Leaflet { rumour, scope: narrowed(roster, smaller, node), partners: Vec::new() };
                 self.send(now, scope.region, node, leaflet, payload);
             }
@@ -385,7 +466,9 @@ impl<P: Clone> Broadcast<P> {
         let parts = roster.part(scope).split(self.habits.delegates);
         let chosen: Vec<(NodeId, Option<Scope>)> = parts
             .into_iter()
-            .filter_map(|part| choose(roster, part, None, rumour, 0).map(|node| (node, narrowed(roster, part, node))))
+            .filter_map(|part| {
+                choose(roster, part, |_| true, rumour, 0).map(|node| (node, narrowed(roster, part, node)))
+            })
             .collect();
         for (node, part) in &chosen {
             let partners = chosen.iter().filter(|(other, _)| other != node).copied().collect();
@@ -394,11 +477,16 @@ impl<P: Clone> Broadcast<P> {
     }
 
     fn send(&mut self, now: Instant, region: Region, to: NodeId, leaflet: Leaflet, payload: &P) {
-        let forward = Forward { to, leaflet, payload: payload.clone() };
         self.counters.sent += 1;
+        self.spread(now, region, to, leaflet, payload, 0);
+    }
+
+    /// Sends a copy and awaits its acknowledgement.
+    fn spread(&mut self, now: Instant, region: Region, to: NodeId, leaflet: Leaflet, payload: &P, handovers: u32) {
+        let forward = Forward { to, leaflet, payload: payload.clone() };
         self.spreading.forwards.push(forward.clone());
         let due = now + self.patience(region);
-        self.keep(Pending { forward, region, sent_at: now, due, attempts: 1, handovers: 0 });
+        self.keep(Pending { forward, region, sent_at: now, due, attempts: 1, handovers });
     }
 
     fn keep(&mut self, one: Pending<P>) {
@@ -414,11 +502,12 @@ impl<P: Clone> Broadcast<P> {
     }
 
     fn patience(&self, region: Region) -> Duration {
-        match self.round_trips.allowance(region) {
+        let usual = match self.round_trips.allowance(region) {
             Some(allowance) => allowance.max(PATIENCE_MIN),
             None if region == self.region => self.habits.patience_near,
             None => self.habits.patience_far,
-        }
+        };
+        (usual * (1 << self.patience)).min(PATIENCE_MAX.max(usual))
     }
 }
 
@@ -437,9 +526,9 @@ fn narrowed(roster: &Roster, scope: Scope, node: NodeId) -> Option<Scope> {
 /// Members looked at before a part is gone through as a whole: the cost of choosing does not grow with the cluster.
 const LOOKED_AT: usize = 16;
 
-/// Somebody in `scope` to hand it to: alive beyond doubt if there is one near the place where the search begins. Which
-/// one depends on the news, so that the work is shared.
-fn choose(roster: &Roster, scope: Scope, except: Option<NodeId>, rumour: Rumour, attempt: u32) -> Option<NodeId> {
+/// Somebody in `scope` to hand it to, of those who may have it: alive beyond doubt if there is one near the place where the
+/// search begins. Which one depends on the news, so that the work is shared.
+fn choose(roster: &Roster, scope: Scope, may: impl Fn(NodeId) -> bool, rumour: Rumour, attempt: u32) -> Option<NodeId> {
     let part = roster.part(scope);
     let count = part.len();
     if count == 0 {
@@ -447,7 +536,7 @@ fn choose(roster: &Roster, scope: Scope, except: Option<NodeId>, rumour: Rumour,
     }
     let salt = mix(rumour.mark() ^ u64::from(attempt));
     let start = usize::try_from(salt % count as u64).unwrap_or(0);
-    let wanted = |belief: &&Belief| belief.state.is_present() && Some(belief.node) != except;
+    let wanted = |belief: &&Belief| belief.state.is_present() && may(belief.node);
     let mut suspect = None;
     for step in 0..count {
         let Some(belief) = part.at((start + step) % count).filter(wanted) else { continue };

@@ -25,6 +25,11 @@ impl Recent {
         self.young.insert(mark)
     }
 
+    /// Takes `mark` out. Returns whether it was in.
+    pub(crate) fn remove(&mut self, mark: u64) -> bool {
+        self.young.remove(&mark) || self.old.remove(&mark)
+    }
+
     pub(crate) fn contains(&self, mark: u64) -> bool {
         self.young.contains(&mark) || self.old.contains(&mark)
     }

@@ -426,19 +426,22 @@ impl Part<'_> {
         self.roster.get(node).map(|entry| &entry.belief)
     }
 
-    /// Cuts it into at most `parts` scopes of nearly equal size that together are the whole.
+    /// Cuts it into at most `parts` scopes of nearly equal size that together are the whole. Nearly: where there are
+    /// newcomers, either they are spread evenly or the others are, whichever are more.
     #[must_use]
     pub fn split(&self, parts: usize) -> Vec<Scope> {
-        let count = self.listed.len();
+        let by_newcomers = self.new.len() > self.listed.len();
+        let count = self.listed.len().max(self.new.len());
+        let id = |place: usize| match by_newcomers {
+            true => self.new.get(place).copied(),
+            false => self.listed.get(place).map(|at| self.roster.register.entries[*at as usize].belief.node),
+        };
         let parts = parts.min(count).max(1);
         let mut scopes = Vec::with_capacity(parts);
         let mut first = self.scope.first;
         for part in 1..=parts {
             let end = part * count / parts;
-            let last = match self.listed.get(end).filter(|_| part < parts) {
-                Some(next) => before(self.roster.register.entries[*next as usize].belief.node),
-                None => self.scope.last,
-            };
+            let last = id(end).filter(|_| part < parts).map_or(self.scope.last, before);
             scopes.push(Scope { region: self.scope.region, first, last });
             first = after(last);
         }

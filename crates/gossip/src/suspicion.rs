@@ -2,7 +2,7 @@
 
 use crate::belief::Accusers;
 use crate::timing::Timing;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 use whither_model::{Instant, NodeId};
 
@@ -10,10 +10,12 @@ use whither_model::{Instant, NodeId};
 #[derive(Debug, Default)]
 pub(crate) struct Suspicions {
     open: BTreeMap<NodeId, Suspicion>,
-    /// The earliest deadline among them.
-    next: Option<Instant>,
+    /// Their deadlines, in order: in a bad hour hundreds run at a time.
+    deadlines: BTreeSet<(Instant, NodeId)>,
     /// Who has objected lately, how often, and when last.
     objections: BTreeMap<NodeId, (u32, Instant)>,
+    /// When old objections were last forgotten.
+    tidied: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,7 @@ impl Suspicions {
         now: Instant,
     ) -> bool {
         let patience = self.patience(node, now);
+        let before = self.open.get(&node).map(|suspicion| suspicion.deadline);
         let suspicion = self.open.entry(node).or_insert(Suspicion {
             began: now,
             accusers: Accusers::NONE,
@@ -68,7 +71,8 @@ impl Suspicions {
         if let Some(heard) = suspicion.heard {
             suspicion.deadline = suspicion.deadline.max(heard + timing.suspicion_max);
         }
-        self.refresh();
+        let deadline = suspicion.deadline;
+        self.put(node, before, deadline);
         new
     }
 
@@ -76,14 +80,21 @@ impl Suspicions {
     pub(crate) fn heard(&mut self, node: NodeId, timing: &Timing, now: Instant) -> bool {
         let Some(suspicion) = self.open.get_mut(&node) else { return false };
         suspicion.heard = Some(now);
-        suspicion.deadline = suspicion.deadline.max(now + timing.suspicion_max);
-        self.refresh();
+        let deadline = suspicion.deadline.max(now + timing.suspicion_max);
+        self.wait_until(node, deadline);
         true
     }
 
     /// `node` has objected: the next suspicion of it will be more patient.
     pub(crate) fn objected(&mut self, node: NodeId, now: Instant) {
-        self.objections.retain(|_, (_, last)| now.since(*last) < OBJECTION_COUNTS_FOR);
+        // Not each time: when a whole cluster is in trouble, all of it objects.
+        if self.tidied.is_none_or(|tidied| now.since(tidied) >= OBJECTION_COUNTS_FOR) {
+            self.tidied = Some(now);
+            self.objections.retain(|_, (_, last)| now.since(*last) < OBJECTION_COUNTS_FOR);
+        }
+        if self.patience(node, now) == 1 {
+            self.objections.remove(&node);
+        }
         let (count, last) = self.objections.entry(node).or_insert((0, now));
         *count = (*count + 1).min(TREBLINGS_MAX);
         *last = now;
@@ -95,37 +106,39 @@ impl Suspicions {
     }
 
     pub(crate) fn close(&mut self, node: NodeId) {
-        if self.open.remove(&node).is_some() {
-            self.refresh();
+        if let Some(suspicion) = self.open.remove(&node) {
+            self.deadlines.remove(&(suspicion.deadline, node));
         }
     }
 
     /// Gives a suspicion another deadline.
     pub(crate) fn wait_until(&mut self, node: NodeId, deadline: Instant) {
         if let Some(suspicion) = self.open.get_mut(&node) {
-            suspicion.deadline = deadline;
-            self.refresh();
+            let before = core::mem::replace(&mut suspicion.deadline, deadline);
+            self.put(node, Some(before), deadline);
+        }
+    }
+
+    fn put(&mut self, node: NodeId, before: Option<Instant>, deadline: Instant) {
+        if before != Some(deadline) {
+            before.map(|before| self.deadlines.remove(&(before, node)));
+            self.deadlines.insert((deadline, node));
         }
     }
 
     /// Puts every deadline off: nobody could have objected meanwhile.
     pub(crate) fn put_off(&mut self, by: Duration) {
         self.open.values_mut().for_each(|suspicion| suspicion.deadline = suspicion.deadline + by);
-        self.refresh();
+        self.deadlines = self.open.iter().map(|(node, suspicion)| (suspicion.deadline, *node)).collect();
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.next
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// A suspect whose time is over.
     pub(crate) fn due(&self, now: Instant) -> Option<NodeId> {
-        self.next.filter(|next| *next <= now)?;
-        self.open.iter().find(|(_, suspicion)| suspicion.deadline <= now).map(|(node, _)| *node)
-    }
-
-    fn refresh(&mut self) {
-        self.next = self.open.values().map(|suspicion| suspicion.deadline).min();
+        self.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|(_, node)| *node)
     }
 }
 

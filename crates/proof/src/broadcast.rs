@@ -6,6 +6,7 @@
 mod delegation;
 mod fan_out;
 mod gossip;
+mod limit;
 mod measure;
 mod overlay;
 mod plumtree;
@@ -15,6 +16,7 @@ mod spreader;
 pub use delegation::{Delegation, DelegationNode};
 pub use fan_out::FanOut;
 pub use gossip::{Gossip, GossipNode};
+pub use limit::{Limit, LimitNode};
 pub use measure::{Fault, Measured, Workload, measure};
 pub use plumtree::{Plumtree, PlumtreeNode};
 pub use rumours::{Rumours, RumoursNode};

@@ -37,6 +37,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     },
     Experiment { name: "E2", about: "One update to all: designs and faults", run: broadcast::run },
     Experiment { name: "E2-large", about: "One update to all, among 10 000 nodes", run: broadcast::large },
+    Experiment { name: "E3", about: "More updates than lines can bear, for minutes", run: ours::overload::run },
     Experiment { name: "E4", about: "Deaths: of one, of a rack, of a zone, of most", run: ours::crash::run },
     Experiment { name: "E5", about: "Lifeguard's anomaly matrix with our membership", run: ours::anomaly::run },
     Experiment { name: "E7", about: "Lossy, deaf, mute and one-way links", run: ours::links::run },

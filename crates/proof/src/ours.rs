@@ -4,6 +4,7 @@ pub mod anomaly;
 pub mod crash;
 pub mod idle;
 pub mod links;
+pub mod overload;
 pub mod partition;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Designs for one update to all do what is known of them.
 
+use std::time::Duration;
 use whither_population::{Route, Setup};
 use whither_proof::broadcast::{Design, FanOut, Fault, Gossip, Measured, Plumtree, Rumours, Workload, measure};
 
@@ -57,7 +58,9 @@ fn nothing_beats_light_and_the_dead_are_not_waited_for() {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let plumtree = Plumtree::new(Route::Datagram);
-    let run = |seed| measure(&plumtree, &Setup::world(seed, 60), Fault::Bursts(0.05), UPDATES).each;
+    let run = |seed| {
+        measure(&plumtree, &Setup::world(seed, 60), Fault::Bursts(0.05, Duration::from_millis(500)), UPDATES).each
+    };
     assert_eq!(run(5), run(5));
     assert_ne!(run(5), run(6));
 }

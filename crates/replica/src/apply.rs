@@ -16,25 +16,32 @@ const KEY_BYTES_MAX: usize = 1_024;
 impl Replica {
     /// Merges a change of somebody. Returns whether it was new.
     pub(crate) fn merge_change(&mut self, change: &Change) -> bool {
-        let valid = change.seq != 0 && change.epoch <= BOOTS_MAX;
+        let valid = change.seq != 0 && change.epoch <= BOOTS_MAX && change.first <= change.seq;
         let Some(node) = NodeId::new(change.node).filter(|_| valid) else {
             self.counters.changes_refused += 1;
             return false;
         };
         let origin = Origin { node, epoch: Epoch(change.epoch) };
-        if self.rows.seen(origin).is_some_and(|seen| seen.contains(change.seq)) {
+        let first = if change.first == 0 { change.seq } else { change.first };
+        if self.rows.seen(origin).is_some_and(|seen| seen.contains_all(first, change.seq)) {
             self.counters.changes_doubled += 1;
+            self.came_twice(node, change.seq);
             return false;
         }
         if self.is_impostor(origin, change.seq) {
             return false;
         }
         // A seq that there is no room to remember is not applied either: equal digests must mean equal rows.
-        if !self.rows.see(origin, Seq(change.seq), Seq(change.seq)) {
+        if !self.rows.see(origin, Seq(first), Seq(change.seq)) {
             self.counters.changes_refused += 1;
             return false;
         }
-        change.rows.iter().for_each(|row| self.merge_row(origin, change.seq, row));
+        for row in &change.rows {
+            let seq = if row.seq == 0 { change.seq } else { row.seq };
+            if (first..=change.seq).contains(&seq) {
+                self.merge_row(origin, seq, row);
+            }
+        }
         self.counters.changes_new += 1;
         true
     }

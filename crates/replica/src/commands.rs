@@ -202,7 +202,7 @@ impl Replica {
             }
         }
         self.rows.see(self.me, self.head, self.head);
-        let change = Change { node: self.me.node.get(), epoch: self.me.epoch.0, seq: self.head.0, rows };
+        let change = Change { node: self.me.node.get(), epoch: self.me.epoch.0, seq: self.head.0, rows, first: 0 };
         self.outbox.push(change.encode_to_vec().into());
     }
 }

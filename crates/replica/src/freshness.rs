@@ -81,12 +81,23 @@ fn drifted((lead, measured): (i64, Instant), now: Instant) -> i64 {
 
 impl Replica {
     /// Takes in a head: `node` in `epoch` had said `head` changes, and had seen `past` of its own earlier boots, at a point
-    /// not before `left_at` of our clock.
-    pub(crate) fn hear_head(&mut self, node: NodeId, epoch: Epoch, head: Seq, past: u64, left_at: Option<Instant>) {
+    /// not before `left_at` of our clock. The last `held` of them it has not told anybody yet.
+    pub(crate) fn hear_head(
+        &mut self,
+        node: NodeId,
+        epoch: Epoch,
+        head: Seq,
+        held: u64,
+        past: u64,
+        left_at: Option<Instant>,
+    ) {
         let origin = whither_model::Origin { node, epoch };
         let watermark = self.rows.seen(origin).map_or(0, crate::rows::Ranges::watermark);
         if watermark < head.0 {
-            self.notice_gap(node, epoch, head);
+            let told = Seq(head.0.saturating_sub(held));
+            if watermark < told.0 {
+                self.notice_gap(node, epoch, told);
+            }
             return;
         }
         let Some(left_at) = left_at else { return };

@@ -101,6 +101,7 @@ impl Replica {
         if self.has_left() {
             return;
         }
+        self.tell_own_changes();
         self.flush_outbox();
         self.detector.leave(self.now.mono);
         self.show_self();

@@ -19,6 +19,7 @@ mod joining;
 mod leases;
 pub mod limits;
 mod membership;
+mod pacing;
 mod packets;
 mod ready;
 mod repair;
@@ -40,6 +41,7 @@ use alloc::sync::Arc;
 use catalog::NodeProfile;
 use freshness::Clocks;
 use leases::Leases;
+use pacing::Pacing;
 use repair::Repair;
 use sharing::Sharing;
 use spreading::News;
@@ -73,8 +75,11 @@ pub struct Replica {
     leases: Leases,
     /// How many instances of each service this node owns.
     owned: BTreeMap<ServiceName, usize>,
-    /// Own changes that wait to be told.
+    /// Own changes that wait to be told: the last ones before the head, or none if they are to be gathered.
     outbox: alloc::vec::Vec<bytes::Bytes>,
+    /// Up to where own changes have been told.
+    told: Seq,
+    pacing: Pacing,
     repair: Repair,
     sharing: Sharing,
     known_dirty: BTreeSet<NodeId>,
@@ -117,6 +122,8 @@ impl Replica {
             leases: Leases::default(),
             owned: BTreeMap::new(),
             outbox: alloc::vec::Vec::new(),
+            told: Seq(0),
+            pacing: Pacing::default(),
             repair: Repair::default(),
             sharing: Sharing::default(),
             known_dirty: BTreeSet::new(),
@@ -238,6 +245,8 @@ impl Replica {
                 Timer::Gap(node) => self.gap_due(node),
                 Timer::Lease(row) => self.lease_due(row),
                 Timer::Remember => self.remember_freshness(),
+                // What waited is told when what is ready is next asked for.
+                Timer::Speak => {}
             }
         }
     }

@@ -75,7 +75,7 @@ impl Replica {
         }
         let stamped = self.clocks.earliest(belief.node, belief.epoch, packet.sent_at, self.now.mono);
         let left_at = stamped.max(asked);
-        self.hear_head(belief.node, belief.epoch, Seq(packet.head), packet.past, left_at);
+        self.hear_head(belief.node, belief.epoch, Seq(packet.head), packet.held, packet.past, left_at);
         let sender = Sender { belief, from, left_at };
         if let Some(digest) = &packet.digest {
             self.handle_digest(&sender, digest);

@@ -23,8 +23,15 @@ use whither_model::{Epoch, Instant, MemberState, NodeId, Origin, Seq};
 pub(crate) struct Repair {
     /// The last head heard of each node that is ahead of us, and how often its gap was asked for.
     gaps: BTreeMap<NodeId, Gap>,
+    /// Up to where each node's gap was asked for: what comes of it by broadcast after all was asked for too early.
+    asked: BTreeMap<NodeId, u64>,
+    /// How long a gap is given to close by itself, if that is longer than the configured time: news is on its way for long
+    /// when lines are full, and to ask for it again would make them fuller.
+    grace: Duration,
     /// The fetch under way. One at a time, or a joining node would be sent everything by everyone, several times over.
     fetch: Option<Fetch>,
+    /// How often in a row a fetch was given up. What was asked for may well be on its way: each time more patience.
+    given_up: u32,
     /// It is time to compare with somebody.
     digest_due: bool,
     /// To whom the last digest went, and of which members: what its answer agrees with.
@@ -48,8 +55,19 @@ struct Gap {
     asked: u32,
 }
 
-/// How long a fetch may be silent before another may begin.
+/// What one lacks of an author.
+struct Lacking {
+    /// How many changes.
+    depth: u64,
+    origin: Origin,
+    /// Which, as first and last seqs.
+    missing: Vec<(u64, u64)>,
+}
+
+/// How long a fetch may be silent before another may begin: at first, and doubled each time that this was too short.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it is doubled at most.
+const FETCH_DOUBLINGS_MAX: u32 = 4;
 
 impl Replica {
     pub(crate) fn compare_with_somebody(&mut self) {
@@ -134,11 +152,11 @@ impl Replica {
 
     /// Begins to fetch from `peer`, unless a fetch is under way.
     fn begin_fetch(&mut self, peer: NodeId) -> Option<u64> {
-        let busy = self.repair.fetch.is_some_and(|fetch| {
-            self.now.mono.since(fetch.heard) < FETCH_TIMEOUT && self.detector.roster().is_present(fetch.peer)
-        });
-        if busy {
-            return None;
+        if let Some(fetch) = self.repair.fetch.filter(|fetch| self.detector.roster().is_present(fetch.peer)) {
+            if self.now.mono.since(fetch.heard) < FETCH_TIMEOUT * (1 << self.repair.given_up) {
+                return None;
+            }
+            self.repair.given_up = (self.repair.given_up + 1).min(FETCH_DOUBLINGS_MAX);
         }
         let nonce = self.random.next().max(1);
         self.repair.fetch = Some(Fetch { peer, nonce, heard: self.now.mono });
@@ -188,11 +206,11 @@ impl Replica {
         }
     }
 
-    /// The rows at seqs that are seen here and not in `theirs`, up to the size of a message.
-    fn lacking(&self, theirs: &BTreeMap<Origin, Ranges>, partial: bool) -> Cells {
+    /// What is seen here and not in `theirs`, by author: first those of whom most is missing. So when not everything can be
+    /// brought, nobody is left further and further behind (scuttle-depth: van Renesse et al., Scuttlebutt, 2008, section 3.3).
+    fn gaps_of(&self, theirs: &BTreeMap<Origin, Ranges>, partial: bool) -> Vec<Lacking> {
         let nothing = Ranges::default();
-        let mut cells = Cells::default();
-        let mut bytes = 0;
+        let mut gaps: Vec<Lacking> = Vec::new();
         for (origin, mine) in self.rows.all_seen() {
             let seen = match theirs.get(&origin) {
                 Some(seen) => seen,
@@ -200,9 +218,20 @@ impl Replica {
                 None => &nothing,
             };
             let missing = mine.without(seen);
-            if missing.is_empty() {
-                continue;
+            if !missing.is_empty() {
+                let depth = missing.iter().map(|(first, last)| last - first + 1).sum();
+                gaps.push(Lacking { depth, origin, missing });
             }
+        }
+        gaps.sort_by_key(|gap| (core::cmp::Reverse(gap.depth), gap.origin));
+        gaps
+    }
+
+    /// The rows at seqs that are seen here and not in `theirs`, up to the size of a message: of each author the oldest first.
+    fn lacking(&self, theirs: &BTreeMap<Origin, Ranges>, partial: bool) -> Cells {
+        let mut cells = Cells::default();
+        let mut bytes = 0;
+        for Lacking { origin, missing, .. } in self.gaps_of(theirs, partial) {
             let mut section =
                 Section { node: origin.node.get(), epoch: origin.epoch.0, complete: Vec::new(), rows: Vec::new() };
             for (first, last) in missing {
@@ -256,6 +285,7 @@ impl Replica {
             self.send_vector(from, true, cells.fetch);
         } else {
             self.repair.fetch = None;
+            self.repair.given_up = self.repair.given_up.saturating_sub(1);
         }
     }
 
@@ -264,7 +294,20 @@ impl Replica {
         let gap = self.repair.gaps.entry(node).or_insert(Gap { epoch, head, asked: 0 });
         (gap.epoch, gap.head) = (gap.epoch, gap.head).max((epoch, head));
         if !self.timers.is_set(Timer::Gap(node)) {
-            self.timers.set(Timer::Gap(node), self.now.mono + self.config.timing.gap_grace);
+            self.timers.set(Timer::Gap(node), self.now.mono + self.gap_grace());
+        }
+    }
+
+    /// How long a gap may be mere lateness.
+    fn gap_grace(&self) -> Duration {
+        self.repair.grace.max(self.config.timing.gap_grace)
+    }
+
+    /// A change of `node` came by broadcast that had been fetched before.
+    pub(crate) fn came_twice(&mut self, node: NodeId, seq: u64) {
+        if self.repair.asked.get(&node).is_some_and(|asked| seq <= *asked) {
+            self.repair.asked.remove(&node);
+            self.repair.grace = (self.gap_grace() * 2).min(self.config.timing.sync_interval);
         }
     }
 
@@ -280,26 +323,42 @@ impl Replica {
         let address = member.map(|entry| entry.belief.address);
         let (Some(to), false) = (address, closed) else {
             self.repair.gaps.remove(&node);
+            if closed && gap.asked == 0 {
+                self.repair.grace -= self.repair.grace / 16;
+            }
             return;
         };
         let Some(fetch) = self.begin_fetch(node) else {
             // What is missing may well be on its way already.
-            self.timers.set(Timer::Gap(node), self.now.mono + self.config.timing.gap_grace);
+            self.timers.set(Timer::Gap(node), self.now.mono + self.gap_grace());
             return;
         };
         gap.asked += 1;
         self.repair.gaps.insert(node, gap);
-        let wait = (self.config.timing.gap_grace * 2u32.saturating_pow(gap.asked.min(16)))
-            .min(self.config.timing.sync_interval);
+        let wait = (self.gap_grace() * 2u32.saturating_pow(gap.asked.min(16))).min(self.config.timing.sync_interval);
         self.timers.set(Timer::Gap(node), self.now.mono + wait);
         self.counters.gaps_asked += 1;
-        let mut seen: Vec<SeenWire> =
-            self.rows.all_seen_of(node).map(|(origin, seen)| seen_wire(origin, seen)).collect();
-        if self.rows.seen(origin).is_none() {
-            seen.push(seen_wire(origin, &Ranges::default()));
-        }
-        let vector = Some(Vector { seen, partial: true, answer_wanted: false, fetch });
+        let vector = Some(Vector { seen: self.ask_for_gaps(), partial: true, answer_wanted: false, fetch });
         self.send(&[to], Route::Stream, Packet { vector, ..Packet::default() });
+    }
+
+    /// What has been seen of all who have gaps: whoever is asked for one is likely to know of the others, and to ask each of
+    /// them in turn would take as many round trips as there are.
+    fn ask_for_gaps(&mut self) -> Vec<SeenWire> {
+        let mut wanted = Vec::new();
+        for (node, gap) in &self.repair.gaps {
+            let origin = Origin { node: *node, epoch: gap.epoch };
+            let seen = self.rows.seen(origin);
+            if seen.map_or(0, Ranges::watermark) >= gap.head.0 {
+                continue;
+            }
+            wanted.extend(self.rows.all_seen_of(*node).map(|(origin, seen)| seen_wire(origin, seen)));
+            if seen.is_none() {
+                wanted.push(seen_wire(origin, &Ranges::default()));
+            }
+            self.repair.asked.insert(*node, gap.head.0);
+        }
+        wanted
     }
 }
 
@@ -308,7 +367,7 @@ fn seen_wire(origin: Origin, seen: &Ranges) -> SeenWire {
     SeenWire { node: origin.node.get(), epoch: origin.epoch.0, ranges }
 }
 
-fn row_wire(seq: u64, row: &Row) -> RowWire {
+pub(crate) fn row_wire(seq: u64, row: &Row) -> RowWire {
     RowWire {
         seq,
         table: row.key.table.0,

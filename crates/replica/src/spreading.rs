@@ -1,15 +1,18 @@
 //! Broadcast: a change leaves at once when the wire is idle, and in company when it is not.
 //!
-//! There is no timer here. Whatever gathered while the caller was busy goes out together at the next
-//! [`poll_ready`](crate::Replica::poll_ready), so batches are exactly as large as the load makes them. Who is told by whom
-//! is [`whither_gossip::Broadcast`]'s business.
+//! While the cluster keeps up there is no timer here. Whatever gathered while the caller was busy goes out together at the next
+//! [`poll_ready`](crate::Replica::poll_ready), so batches are exactly as large as the load makes them. When it does not keep
+//! up, own changes wait as [`Pacing`](crate::pacing::Pacing) says. Who is told by whom is [`whither_gossip::Broadcast`]'s
+//! business.
 
 use crate::Replica;
 use crate::limits::{
     BURST_BYTES_MAX, DATAGRAM_BYTES_MAX, DATAGRAM_HEADER_BYTES, MESSAGE_BYTES_TARGET, STATEMENT_BYTES_MAX,
 };
 use crate::ready::Transmit;
-use crate::wire::{LeafletWire, Packet, Partner, Received, ScopeWire, Statement, pairs};
+use crate::repair::row_wire;
+use crate::timers::Timer;
+use crate::wire::{Change, LeafletWire, Packet, Partner, Received, ScopeWire, Statement, pairs};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -29,6 +32,8 @@ pub(crate) struct News {
 
 /// Room for changes in a datagram that carries no statements.
 const CHANGES_PER_DATAGRAM_BYTES: usize = DATAGRAM_BYTES_MAX - DATAGRAM_HEADER_BYTES;
+/// Rows of a change that gathers several: so that a few of them make a datagram.
+const GATHERED_BYTES_TARGET: usize = CHANGES_PER_DATAGRAM_BYTES * 7 / 8;
 /// A repeated bytes field costs its tag and length beside the bytes themselves.
 const FIELD_BYTES: usize = 6;
 /// Partners that are believed to exist; there are fewer.
@@ -39,11 +44,17 @@ const ACKNOWLEDGED_MAX: u64 = 4_096;
 impl Replica {
     /// Packs and sends everything that waits.
     pub(crate) fn flush_outbox(&mut self) {
-        let changes = core::mem::take(&mut self.outbox);
-        if !changes.is_empty() {
-            self.publish_changes(changes);
+        if self.told < self.head {
+            if self.pacing.may_speak(self.now.mono) {
+                self.tell_own_changes();
+            } else {
+                // By the time they may be told, others may have overwritten them.
+                self.outbox.clear();
+                self.timers.set(Timer::Speak, self.pacing.until());
+            }
         }
         let mut forwards = self.broadcast.take_forwards();
+        self.watch_own(&forwards);
         let mut rest = &forwards[..];
         while let Some(first) = rest.first() {
             // Copies that say the same to many are encoded once.
@@ -61,6 +72,51 @@ impl Replica {
                 self.send(&[address], Route::Datagram, packet);
             }
         }
+    }
+
+    /// Tells own changes that nobody was told of.
+    pub(crate) fn tell_own_changes(&mut self) {
+        let changes = core::mem::take(&mut self.outbox);
+        let untold = self.head.0 - self.told.0;
+        let changes = if changes.len() as u64 == untold { changes } else { self.gathered() };
+        self.told = self.head;
+        if !changes.is_empty() {
+            self.publish_changes(changes);
+        }
+    }
+
+    /// What is still so of the changes that nobody was told of, in as few changes as there may be.
+    fn gathered(&self) -> Vec<Bytes> {
+        let mut gathered = Vec::new();
+        let blank =
+            |first| Change { node: self.me.node.get(), epoch: self.me.epoch.0, seq: 0, rows: Vec::new(), first };
+        let mut next = blank(self.told.0 + 1);
+        let mut bytes = 0;
+        for (seq, row) in self.rows.written(self.me, self.told.0 + 1, self.head.0) {
+            let size = row.key.key.len() + row.value.as_ref().map_or(0, |value| value.len()) + 24;
+            let whole = next.rows.last().is_none_or(|last| last.seq != seq);
+            if bytes + size > GATHERED_BYTES_TARGET && bytes > 0 && whole {
+                next.seq = seq - 1;
+                gathered.push(core::mem::replace(&mut next, blank(seq)).encode_to_vec().into());
+                bytes = 0;
+            }
+            bytes += size;
+            next.rows.push(row_wire(seq, row));
+        }
+        next.seq = self.head.0;
+        gathered.push(next.encode_to_vec().into());
+        gathered
+    }
+
+    /// Notes how many are told of own changes at once, to see how long it takes.
+    fn watch_own(&mut self, forwards: &[Forward<Arc<News>>]) {
+        let own = |forward: &&Forward<Arc<News>>| {
+            forward.leaflet.rumour.origin == self.me.node && !forward.payload.changes.is_empty()
+        };
+        let Some(first) = forwards.iter().find(own) else { return };
+        let number = first.leaflet.rumour.number;
+        let copies = forwards.iter().filter(own).filter(|forward| forward.leaflet.rumour.number == number).count();
+        self.pacing.spoke(self.now.mono, number, u32::try_from(copies).unwrap_or(u32::MAX));
     }
 
     /// Cuts changes into pieces of news, each a datagram or, when there is a burst, a stream message.
@@ -128,6 +184,9 @@ impl Replica {
                 for number in first..=last.min(first.saturating_add(left)) {
                     left = left.saturating_sub(1);
                     let rumour = Rumour { origin, epoch: Epoch(*epoch), number };
+                    if origin == self.me.node && rumour.epoch == self.me.epoch {
+                        self.pacing.acknowledged(self.now.mono, number);
+                    }
                     self.broadcast.acknowledged(self.now.mono, from, rumour);
                 }
             }
@@ -157,6 +216,7 @@ impl Replica {
         packet.from = Some(Statement::of(&self.detector.me()));
         packet.sent_at = self.now.mono.as_micros();
         packet.head = self.head.0;
+        packet.held = self.head.0 - self.told.0;
         packet.past = self.rows.past_digest(self.me.node, self.me.epoch);
         // Probes and their answers take news along: they go to everybody in turn, and are what there is most of.
         if route == Route::Datagram && (packet.ping.is_some() || packet.pong.is_some()) {

@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Lease(RowIx),
     /// Write down up to when members are known.
     Remember,
+    /// Own changes that were held back may be told.
+    Speak,
 }
 
 /// All timers that are set.

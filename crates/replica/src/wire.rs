@@ -159,7 +159,7 @@ pub(crate) struct PingRequest {
 /// One row of a change.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RowWire {
-    /// Zero inside a change, whose seq holds for all its rows.
+    /// Zero inside a change whose seq holds for all its rows.
     #[prost(uint64, tag = "1")]
     pub(crate) seq: u64,
     #[prost(uint32, tag = "2")]
@@ -182,6 +182,10 @@ pub(crate) struct Change {
     pub(crate) seq: u64,
     #[prost(message, repeated, tag = "4")]
     pub(crate) rows: Vec<RowWire>,
+    /// Several changes in one: the seqs from here to `seq`, of which the rows, each with its own seq, are all that has not
+    /// been overwritten since. Zero: only `seq`.
+    #[prost(uint64, tag = "5")]
+    pub(crate) first: u64,
 }
 
 /// A summary of what the sender knows, to compare.
@@ -310,6 +314,9 @@ pub(crate) struct Packet {
     pub(crate) leaflet: Option<LeafletWire>,
     #[prost(message, repeated, tag = "19")]
     pub(crate) received: Vec<Received>,
+    /// How many changes before the head wait to be told together: they are not missing yet.
+    #[prost(uint64, tag = "20")]
+    pub(crate) held: u64,
 }
 
 impl Packet {

@@ -4,6 +4,10 @@
 //! What they say is passed by value; its size is what an agent's encoding and seal would make of it, and a test holds the
 //! two against each other.
 
+mod redial;
+mod restart;
+mod size;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +57,7 @@ struct More {
 /// What a node tells whoever watches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Told {
-    /// It believes this of another node since now.
+    /// It believes this of another node since now, or of a new boot of it.
     Believes {
         /// Of whom.
         about: Index,
@@ -82,6 +86,9 @@ pub struct Node {
     /// The message being handled asked whether this node agrees.
     asked: bool,
     lists_compared: Instant,
+    redial: redial::Redial,
+    /// It has booted again, and has heard nobody yet.
+    is_newborn: bool,
     spent: Spent,
 }
 
@@ -107,11 +114,18 @@ pub struct Manner {
     pub habits: Habits,
     /// How often they compare state; only its traffic is simulated here.
     pub sync_interval: Duration,
+    /// How often they ask one that is down whether it came back, about; an agent every 10 s. `None`: never.
+    pub redial: Option<Duration>,
 }
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { timing: Timing::default(), habits: Habits::default(), sync_interval: Duration::from_secs(1) }
+        Self {
+            timing: Timing::default(),
+            habits: Habits::default(),
+            sync_interval: Duration::from_secs(1),
+            redial: None,
+        }
     }
 }
 
@@ -163,13 +177,20 @@ impl Node {
         let random = Random::new(mix(seed ^ me.node.get()));
         let roster = Roster::new(me.node, Arc::clone(register));
         let now = Instant::START;
+        let detector = Detector::new(me, roster, manner.timing.clone(), random, now);
+        Self::with(detector, Broadcast::new(me.node, me.epoch, region, manner.habits.clone()), now, manner)
+    }
+
+    fn with(detector: Detector, broadcast: Broadcast<Arc<News>>, now: Instant, manner: &Manner) -> Self {
         Self {
-            detector: Detector::new(me, roster, manner.timing.clone(), random, now),
-            broadcast: Broadcast::new(me.node, me.epoch, region, manner.habits.clone()),
+            detector,
+            broadcast,
             next_digest: now,
             sync_interval: manner.sync_interval,
             asked: false,
             lists_compared: Instant::DISTANT_PAST,
+            redial: redial::Redial::new(manner, now),
+            is_newborn: false,
             spent: Spent::default(),
         }
     }
@@ -233,9 +254,14 @@ impl Node {
                 let news = Arc::new(News::Claims(core::mem::take(&mut effects.publish)));
                 self.broadcast.publish(now, self.detector.roster_mut(), news);
             }
-            for Changed { before, now } in effects.changes.drain(..) {
-                if before.is_none_or(|before| before.state != now.state) {
-                    out.tell(Told::Believes { about: index_of(now.address), state: now.state });
+            for Changed { before, now: belief } in effects.changes.drain(..) {
+                let is_back = before.is_some_and(|before| before.epoch < belief.epoch);
+                if is_back || before.is_none_or(|before| before.state != belief.state) {
+                    out.tell(Told::Believes { about: index_of(belief.address), state: belief.state });
+                }
+                let was_away = before.is_some_and(|before| before.state != MemberState::Alive);
+                if is_back && was_away && belief.state == MemberState::Alive {
+                    self.greet(now, &belief, out);
                 }
             }
             self.detector.reuse(effects);
@@ -336,6 +362,9 @@ impl Protocol for Node {
     type Event = Told;
 
     fn start(&mut self, now: Instant, out: &mut Outbox<Said, Told>) {
+        if self.is_newborn {
+            self.look_for_cluster(now, out);
+        }
         self.settle(now, out);
     }
 
@@ -345,6 +374,9 @@ impl Protocol for Node {
             return self.settle(now, out);
         }
         let peer = said.from.node;
+        if core::mem::take(&mut self.is_newborn) {
+            self.send_list(address, true, out);
+        }
         if let Some(more) = said.more {
             more.claims.iter().for_each(|claim| self.detector.hear(now, claim));
             if let Some((leaflet, news)) = &more.news {
@@ -381,61 +413,12 @@ impl Protocol for Node {
 
     fn wake(&mut self, now: Instant, out: &mut Outbox<Said, Told>) {
         self.detector.wake(now);
+        self.redial(now, out);
         self.broadcast.wake(now, self.detector.roster_mut());
         self.settle(now, out);
     }
 
     fn next_wake(&self) -> Instant {
-        self.detector.next_wake().min(self.broadcast.next_wake())
-    }
-}
-
-/// What the agent's encoding makes of a message (`docs/wire.md`), in bytes.
-mod size {
-    use super::{More, News};
-    use whither_gossip::{Claim, Word};
-
-    /// The largest payload of a datagram, before the seal.
-    pub(super) const DATAGRAM: u32 = 1_150;
-    /// Version, nonce and authentication tag.
-    pub(super) const SEAL: u32 = 1 + 12 + 16;
-    /// The largest claim.
-    pub(super) const CLAIM_MAX: usize = 112;
-    /// The sender's statement, its clock and its head.
-    const HEADER: u32 = 34 + 9 + 2;
-    pub(super) const STATEMENT: u32 = 34;
-    const NONCE: u32 = 6;
-    const NODE: u32 = 9;
-
-    pub(super) fn head(word: &Word, digest: bool, agrees: bool) -> u32 {
-        let word = match word {
-            Word::Nothing => 0,
-            Word::Ping { .. } | Word::Pong { .. } => 2 + NONCE + NODE,
-            Word::PingRequest { .. } | Word::Summons { .. } => 4 + NONCE + STATEMENT,
-            Word::Nack { .. } => 2 + NONCE,
-            Word::Verdict { .. } => 4 + NONCE,
-        };
-        HEADER + word + if digest { 2 + 3 * NODE } else { 0 } + if agrees { 8 } else { 0 }
-    }
-
-    pub(super) fn more(more: &More) -> u32 {
-        let acks = u32::try_from(more.acks.len()).unwrap_or(u32::MAX) * 17;
-        more.claims.iter().map(claim).sum::<u32>() + acks + more.news.as_ref().map_or(0, news)
-    }
-
-    fn claim(claim: &Claim) -> u32 {
-        let accusers = u32::try_from(claim.accusers.count()).unwrap_or(0) * 8;
-        STATEMENT + if accusers > 0 { 2 + accusers } else { 0 } + if claim.witness.is_some() { NODE } else { 0 }
-    }
-
-    fn news((leaflet, news): &(whither_gossip::Leaflet, std::sync::Arc<News>)) -> u32 {
-        const SCOPE: u32 = 2 + 5 + 2 * NODE;
-        let partners = u32::try_from(leaflet.partners.len()).unwrap_or(0) * (2 + NODE + SCOPE);
-        let scope = if leaflet.scope.is_some() { SCOPE } else { 0 };
-        let payload = match &**news {
-            News::Claims(claims) => claims.iter().map(claim).sum(),
-            News::Update { bytes, .. } => *bytes,
-        };
-        3 + NODE + 2 + 4 + scope + partners + payload
+        self.detector.next_wake().min(self.broadcast.next_wake()).min(self.redial.next)
     }
 }

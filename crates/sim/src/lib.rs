@@ -14,5 +14,5 @@ pub mod workload;
 mod world;
 
 pub use disk::Disk;
-pub use network::{Network, Weather};
+pub use network::{Line, Load, Network, PACKET_OVERHEAD_BYTES, Weather};
 pub use world::{Answered, Event, Setup, World};

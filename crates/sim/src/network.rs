@@ -1,5 +1,9 @@
-//! The network: delay, jitter, loss, doubling, reordering, and cuts in either direction.
+//! The network: delay, jitter, loss, doubling, reordering, cuts in either direction, and lines that bear only so much.
 
+mod lines;
+
+pub use lines::{Line, Load, PACKET_OVERHEAD_BYTES};
+pub(crate) use lines::{Lines, Piece, Way};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use whither_model::random::Random;
@@ -42,6 +46,8 @@ pub struct Network {
     pub weather: Weather,
     /// Cut links, as (from, to): one-way.
     cut: BTreeSet<(usize, usize)>,
+    /// What nodes' lines bear; `None`: anything.
+    pub(crate) lines: Option<Lines>,
 }
 
 /// How long a stream takes to notice and resend a lost packet.
@@ -51,7 +57,24 @@ impl Network {
     /// A network without cuts.
     #[must_use]
     pub fn new(weather: Weather) -> Self {
-        Self { weather, cut: BTreeSet::new() }
+        Self { weather, cut: BTreeSet::new(), lines: None }
+    }
+
+    /// From now on each node's line bears only so much.
+    pub fn narrow(&mut self, line: Line) {
+        self.lines = Some(Lines::new(line));
+    }
+
+    /// What the lines have borne since they became narrow.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.lines.as_ref().map_or_else(Load::default, Lines::load)
+    }
+
+    /// Bytes of stream messages that `node` sent over its narrow line and that have not arrived.
+    #[must_use]
+    pub fn unread(&self, node: usize) -> usize {
+        self.lines.as_ref().map_or(0, |lines| lines.unread(node))
     }
 
     /// Cuts the link from `from` to `to`, one way.

@@ -1,7 +1,7 @@
 //! A cluster in one thread.
 
 use crate::disk::Disk;
-use crate::network::{Network, Weather};
+use crate::network::{Network, Piece, Way, Weather};
 use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -119,9 +119,27 @@ struct Running {
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Pending {
-    Deliver { to: usize, from: usize, stream: bool, bytes: Vec<u8> },
-    Wake { node: usize, boot: u64 },
-    Commit { node: usize, boot: u64 },
+    Deliver {
+        to: usize,
+        from: usize,
+        stream: bool,
+        bytes: Vec<u8>,
+    },
+    Wake {
+        node: usize,
+        boot: u64,
+    },
+    Commit {
+        node: usize,
+        boot: u64,
+    },
+    /// Comes to the narrow line of the node it is for.
+    Come(Piece),
+    /// Something is through a node's narrow line.
+    Through {
+        node: usize,
+        way: Way,
+    },
 }
 
 /// What wall clocks show when a world begins: November 2023.
@@ -388,6 +406,22 @@ impl World {
         at
     }
 
+    /// Asks a node for something whose answer nobody waits for: for storms of which no record could be kept.
+    pub fn tell(&mut self, node: usize, command: Command) {
+        let now = self.nodes[node].now(self.time);
+        if let Some(running) = &mut self.nodes[node].running {
+            running.replica.handle_command(now, Ticket(u64::MAX), command);
+            self.carry_out(node);
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Result<Outcome, Refusal>) {
+        let asked = usize::try_from(ticket.0).ok().and_then(|at| self.answered.get_mut(at));
+        if let Some(asked) = asked {
+            asked.answer = Some((self.time, answer));
+        }
+    }
+
     /// Sets what a node's wall clock would have shown when the world began, in milliseconds since 1970.
     pub fn set_wall_clock(&mut self, node: usize, millis: u64) {
         self.nodes[node].wall = millis;
@@ -423,7 +457,52 @@ impl World {
             Pending::Deliver { to, from, stream, bytes } => self.deliver(to, from, stream, bytes),
             Pending::Wake { node, boot } => self.wake(node, boot),
             Pending::Commit { node, boot } => self.commit(node, boot),
+            Pending::Come(piece) => self.come(piece),
+            Pending::Through { node, way } => self.through(node, way),
         }
+    }
+
+    /// Sends a packet: over a narrow line if lines are narrow.
+    fn send(&mut self, from: usize, to: usize, stream: bool, bytes: Vec<u8>) {
+        if let Some(lines) = &mut self.network.lines {
+            if let Some(after) = lines.send(from, to, stream, bytes) {
+                self.push(after, Pending::Through { node: from, way: Way::Out });
+            }
+            return;
+        }
+        let route = if stream { Route::Stream } else { Route::Datagram };
+        for after in self.network.arrivals(from, to, route, &mut self.random) {
+            self.push(after, Pending::Deliver { to, from, stream, bytes: bytes.clone() });
+        }
+    }
+
+    /// A piece has crossed the network.
+    fn come(&mut self, piece: Piece) {
+        let node = piece.to;
+        let begins = self.network.lines.as_mut().and_then(|lines| lines.offer(Way::In, piece));
+        if let Some(after) = begins {
+            self.push(after, Pending::Through { node, way: Way::In });
+        }
+    }
+
+    /// A line is done with what was on it, and takes the next.
+    fn through(&mut self, node: usize, way: Way) {
+        let Some(lines) = &mut self.network.lines else { return };
+        let (done, next) = lines.finish(node, way);
+        if let Some(after) = next {
+            self.push(after, Pending::Through { node, way });
+        }
+        let Some(piece) = done else { return };
+        if way == Way::In {
+            let Piece { from, to, stream, bytes, .. } = piece;
+            return bytes.into_iter().for_each(|bytes| self.deliver(to, from, stream, bytes));
+        }
+        let route = if piece.stream { Route::Stream } else { Route::Datagram };
+        let arrivals = self.network.arrivals(piece.from, piece.to, route, &mut self.random);
+        if let Some(lines) = self.network.lines.as_mut().filter(|_| arrivals.is_empty()) {
+            lines.arrived(&piece);
+        }
+        arrivals.into_iter().for_each(|after| self.push(after, Pending::Come(piece.clone())));
     }
 
     fn push(&mut self, after: Duration, pending: Pending) {
@@ -468,14 +547,11 @@ impl World {
             return;
         }
         self.nodes[node].disk.commit();
-        let time = self.time;
         let Some(running) = &mut self.nodes[node].running else { return };
         running.commit_due = false;
-        for replies in std::mem::take(&mut running.waiting) {
-            for (ticket, outcome) in replies.release() {
-                self.answered[usize::try_from(ticket.0).unwrap_or(usize::MAX)].answer = Some((time, Ok(outcome)));
-            }
-        }
+        let opened =
+            std::mem::take(&mut running.waiting).into_iter().flat_map(whither_replica::DurableReplies::release);
+        opened.for_each(|(ticket, outcome)| self.answer(ticket, Ok(outcome)));
     }
 
     /// Does what the core wants done: what the node loop does in production.
@@ -507,26 +583,20 @@ impl World {
         for transmit in ready.transmit {
             for to in transmit.to {
                 let Some(to) = self.node_at(to) else { continue };
-                for after in self.network.arrivals(at, to, transmit.route, &mut self.random) {
-                    let (stream, bytes) = (transmit.route == Route::Stream, transmit.bytes.to_vec());
-                    self.push(after, Pending::Deliver { to, from: at, stream, bytes });
-                }
+                self.send(at, to, transmit.route == Route::Stream, transmit.bytes.to_vec());
             }
         }
-        let time = self.time;
         let commit_within = usize::try_from(self.setup.commit.as_micros()).unwrap_or(1);
         let Some(running) = &mut self.nodes[at].running else { return };
         ready.deltas.into_iter().for_each(|delta| running.publisher.apply(delta));
         running.publisher.publish();
-        for (ticket, result) in ready.replies {
-            self.answered[usize::try_from(ticket.0).unwrap_or(usize::MAX)].answer = Some((time, result));
-        }
         if !ready.durable_replies.is_empty() {
             running.waiting.push(ready.durable_replies);
         }
         let due = (!ready.journal.is_empty() || !running.waiting.is_empty()) && !running.commit_due;
         running.commit_due |= due;
         self.nodes[at].disk.append(ready.journal);
+        ready.replies.into_iter().for_each(|(ticket, result)| self.answer(ticket, result));
         if due {
             let after = Duration::from_micros(self.random.below(commit_within) as u64);
             let boot = self.nodes[at].boots;

@@ -71,14 +71,9 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         },
         port: seed.port,
     };
-    let probe = config.timing.probe_interval;
     let suspicion = config.timing.suspicion_multiplier.get();
     let timing = whither_node::Timing {
-        detection: whither_node::Detection {
-            suspicion_min: probe * 5 / 4 * suspicion,
-            suspicion_max: probe * 8 * suspicion,
-            ..whither_node::Detection::scaled(probe, probe * 3 / 16, probe * 7 / 16)
-        },
+        detection: whither_node::Detection::paced(config.timing.probe_interval, suspicion),
         sync_interval: config.timing.sync_interval,
         ..whither_node::Timing::default()
     };

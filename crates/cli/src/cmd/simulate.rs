@@ -35,6 +35,7 @@ use whither_sim::study::{Deploy, Partition, Plan, Regions, Run, Settings, Summar
 #[command(after_help = "Examples:
   whither simulate                                      a thousand nodes in one data centre
   whither simulate --nodes 5000 --regions world         how fast is news, around the world?
+  whither simulate --regions 5 --deploy 20%:10s         a rolling restart of five regions: who notices what?
   whither simulate --loss 5% --burst 50ms --kill 10%    a bad network, and a rack dies
   whither simulate --partition 20s:30% --deploy 10%     a division, and a rolling restart
   whither simulate --probe-interval 400ms --suspicion 2 other settings of [membership]
@@ -48,14 +49,14 @@ pub(crate) struct Args {
     /// How many nodes, up to 100000
     #[arg(long, value_name = "N", default_value = "1000", value_parser = values::nodes, help_heading = "Cluster")]
     nodes: u32,
-    /// Where they are: 1 (one data centre) or world (nineteen regions)
-    #[arg(long, value_name = "1|world", default_value = "1", value_parser = values::regions, help_heading = "Cluster")]
+    /// In how many regions they are: 1 (one data centre) to 19, those of the world with most nodes, or world (all 19)
+    #[arg(long, value_name = "N|world", default_value = "1", value_parser = values::regions, help_heading = "Cluster")]
     regions: Regions,
     /// How often a node probes another one (membership.probe_interval)
     #[arg(long, value_name = "DURATION", default_value = "800ms", value_parser = values::probe_interval,
           help_heading = "Cluster")]
     probe_interval: Duration,
-    /// How long a suspect may object, in probe intervals (membership.suspicion)
+    /// How patient nodes are with suspects: this many times the usual (membership.suspicion)
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::suspicion, help_heading = "Cluster")]
     suspicion: u32,
     /// Which share of messages is lost
@@ -70,7 +71,7 @@ pub(crate) struct Args {
     /// The network is divided for this long, with this share of nodes on one side
     #[arg(long, value_name = "DURATION[:SHARE]", value_parser = values::partition, help_heading = "Troubles")]
     partition: Option<Partition>,
-    /// All nodes are restarted without a goodbye: this share at a time, each away this long
+    /// All nodes are restarted: this share at a time; each says goodbye and is away this long
     #[arg(long, value_name = "SHARE[:DURATION]", value_parser = values::deploy, num_args = 0..=1,
           default_missing_value = "10%:2s", help_heading = "Troubles")]
     deploy: Option<Deploy>,

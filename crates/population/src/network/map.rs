@@ -74,11 +74,23 @@ impl Map {
     /// circle, in whole milliseconds rounded down; 1 ms within a region. One way is half of that.
     #[must_use]
     pub fn world() -> Self {
+        Self::largest(WORLD.len())
+    }
+
+    /// The `count` regions of [`Map::world`] that have most nodes, in its order: at least one, and at most all of them.
+    #[must_use]
+    pub fn largest(count: usize) -> Self {
+        let mut weights = WORLD.map(|region| region.weight);
+        weights.sort_unstable_by(|one, other| other.cmp(one));
+        let least = weights[count.clamp(1, WORLD.len()) - 1];
+        // No two regions have the same weight, so these are as many as were asked for.
+        let regions: Vec<Region> = WORLD.into_iter().filter(|region| region.weight >= least).collect();
         let round_trip = |from: &Region, to: &Region| {
             if from.name == to.name { 1 } else { (4.0 + great_circle_km(from, to) / 75.0) as u32 }
         };
-        let micros = WORLD.iter().flat_map(|from| WORLD.iter().map(move |to| round_trip(from, to) * 500)).collect();
-        Self { regions: WORLD.to_vec(), micros, racks: None }
+        let pairs = regions.iter().flat_map(|from| regions.iter().map(move |to| (from, to)));
+        let micros = pairs.map(|(from, to)| round_trip(from, to) * 500).collect();
+        Self { regions, micros, racks: None }
     }
 
     /// One data centre: racks of 32 nodes, 50 µs one way within a rack, 150 to 250 µs to another one, the same for each pair
@@ -216,6 +228,28 @@ mod tests {
         limits.sort_unstable();
         assert_eq!(limits[limits.len() / 2], Duration::from_micros(111_500));
         assert_eq!(limits[limits.len() - 1], Duration::from_micros(125_000));
+    }
+
+    #[test]
+    fn a_part_of_the_world_is_where_most_nodes_are_and_as_far_apart() {
+        let world = Map::world();
+        for count in 1..=19 {
+            let part = Map::largest(count);
+            assert_eq!(part.regions().len(), count);
+            let place = |region: &Region| world.regions().iter().position(|one| one == region).unwrap();
+            let places: Vec<usize> = part.regions().iter().map(place).collect();
+            let least = part.regions().iter().map(|region| region.weight).min().unwrap();
+            let larger = world.regions().iter().filter(|region| region.weight > least).count();
+            assert!(places.is_sorted() && larger == count - 1, "{count}: {places:?}");
+            for (from, from_place) in places.iter().enumerate() {
+                for (to, to_place) in places.iter().enumerate() {
+                    assert_eq!(part.between(from, to), world.between(*from_place, *to_place));
+                }
+            }
+        }
+        let names = |count| Map::largest(count).regions().iter().map(|region| region.name).collect::<Vec<_>>();
+        assert_eq!(names(3), ["dfw", "ord", "sjc"]);
+        assert_eq!((names(0).len(), names(20).len()), (1, 19));
     }
 
     #[test]

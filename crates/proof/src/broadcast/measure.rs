@@ -18,8 +18,8 @@ pub enum Fault {
     Nothing,
     /// This share of messages is lost, each independently.
     Loss(f64),
-    /// This share is lost, in bursts in which a node hears nothing for half a second on average.
-    Bursts(f64),
+    /// This share is lost, in bursts in which a node hears nothing, which last so long on average.
+    Bursts(f64, Duration),
     /// This share of nodes has crashed after the warm-up, and nobody has noticed.
     Crash(f64),
 }
@@ -84,7 +84,7 @@ pub fn measure<D: Design>(design: &D, setup: &Setup, fault: Fault, workload: Wor
     let mut setup = setup.clone();
     match fault {
         Fault::Loss(share) => setup.weather.loss = share,
-        Fault::Bursts(share) => setup.weather.bursts_in = Some(Bursts::new(share, Duration::from_millis(500))),
+        Fault::Bursts(share, mean) => setup.weather.bursts_in = Some(Bursts::new(share, mean)),
         Fault::Nothing | Fault::Crash(_) => {}
     }
     let mut nodes = design.nodes(&Places::of(&setup), mix(setup.seed)).into_iter();

@@ -48,6 +48,13 @@ impl Ranges {
         self.0.get(at).is_some_and(|(first, _)| *first <= seq)
     }
 
+    /// Whether all of `first..=last` are among them.
+    #[must_use]
+    pub fn contains_all(&self, first: u64, last: u64) -> bool {
+        let at = self.0.partition_point(|(_, end)| *end < first);
+        self.0.get(at).is_some_and(|(start, end)| *start <= first && last <= *end)
+    }
+
     /// Adds `first..=last`. Returns whether anything was new. What would need more than [`RANGES_MAX`] ranges is not
     /// added and will be asked for again.
     pub fn insert(&mut self, first: u64, last: u64) -> bool {

@@ -1,7 +1,7 @@
 //! What is done to a crowd, in the order of time.
 
-use super::observer::Absences;
-use super::plan::Plan;
+use super::observer::Division;
+use super::plan::{Plan, Span};
 use super::settings::Settings;
 use std::time::Duration;
 use whither_model::Instant;
@@ -25,17 +25,18 @@ pub(super) enum Action {
     Divide,
     /// It is whole again.
     Unite,
-    /// A batch is silent.
-    Stop(usize),
-    /// A batch is back.
-    Resume(usize),
+    /// A batch says goodbye, and stops.
+    Leave(usize),
+    /// A batch boots again.
+    Return(usize),
 }
 
 /// Who meets which trouble.
 #[derive(Debug)]
 pub(super) struct Cast {
     pub(super) dead: Nodes,
-    pub(super) absences: Absences,
+    pub(super) divided: Option<Division>,
+    pub(super) batches: Vec<(Span, Nodes)>,
 }
 
 /// Who meets which trouble: drawn from the seed. A division runs along regions where there are several.
@@ -47,7 +48,8 @@ pub(super) fn cast(settings: &Settings, plan: &Plan, regions: &[u8], seed: u64) 
         let mut order: Vec<Index> = (0..nodes).collect();
         random.shuffle(&mut order);
         order.sort_by_key(|node| regions[*node as usize]);
-        (span, order.into_iter().take(share_of(partition.share, nodes)).collect())
+        let side = order.into_iter().take(share_of(partition.share, nodes)).collect();
+        Division { span, side, recovery: plan.recovery }
     });
     let mut order: Vec<Index> = (0..nodes).filter(|node| !dead.contains(*node)).collect();
     random.shuffle(&mut order);
@@ -56,8 +58,8 @@ pub(super) fn cast(settings: &Settings, plan: &Plan, regions: &[u8], seed: u64) 
         let bound = |number: usize| number * order.len() / batches;
         order[bound(number)..bound(number + 1)].iter().copied().collect()
     };
-    let restarted = plan.deploy.iter().enumerate().map(|(number, span)| (*span, batch(number))).collect();
-    Cast { dead, absences: Absences { divided, restarted, recovery: plan.recovery } }
+    let batches = plan.deploy.iter().enumerate().map(|(number, span)| (*span, batch(number))).collect();
+    Cast { dead, divided, batches }
 }
 
 /// At least one node, and not all of them.
@@ -98,7 +100,7 @@ pub(super) fn agenda(settings: &Settings, plan: &Plan, seed: u64) -> Vec<(Instan
         all.extend([(span.begin, Action::Divide), (span.end, Action::Unite)]);
     }
     for (number, span) in plan.deploy.iter().enumerate() {
-        all.extend([(span.begin, Action::Stop(number)), (span.end, Action::Resume(number))]);
+        all.extend([(span.begin, Action::Leave(number)), (span.end, Action::Return(number))]);
     }
     let interval = look_interval(settings, plan);
     let looks = (1..).map(|number: u32| Instant::START + interval * number).take_while(|at| *at < plan.end);

@@ -3,6 +3,7 @@
 use super::deliveries::Postmarks;
 use super::incidents::Incidents;
 use super::plan::Span;
+use super::restarts::Rollout;
 use super::toll::Mourning;
 use crate::crowd::Told;
 use std::time::Duration;
@@ -20,21 +21,23 @@ pub(super) struct Excused {
     pub(super) nodes: Nodes,
 }
 
-/// When which nodes are away, or out of reach of others.
-#[derive(Debug, Default)]
-pub(super) struct Absences {
-    /// While the network is divided: which nodes are on the one side.
-    pub(super) divided: Option<(Span, Nodes)>,
-    /// While batches are restarted: when, and who.
-    pub(super) restarted: Vec<(Span, Nodes)>,
+/// Some nodes and the others do not reach each other.
+#[derive(Debug)]
+pub(super) struct Division {
+    /// When.
+    pub(super) span: Span,
+    /// Which nodes are on the one side.
+    pub(super) side: Nodes,
     /// How long after the end somebody may still be catching up.
     pub(super) recovery: Duration,
 }
 
-/// What came of the absences.
+/// What came of troubles that were nobody's fault.
 #[derive(Debug, Default)]
 pub(super) struct Consequences {
+    /// Of a division.
     pub(super) divided: Excused,
+    /// Of restarts, for those who missed a goodbye.
     pub(super) restarted: Excused,
 }
 
@@ -44,7 +47,8 @@ pub(super) struct Observer {
     pub(super) mourning: Option<Mourning>,
     pub(super) incidents: Incidents,
     pub(super) postmarks: Postmarks,
-    pub(super) absences: Absences,
+    pub(super) division: Option<Division>,
+    pub(super) rollout: Rollout,
     pub(super) consequences: Consequences,
     /// Suspicions, right or wrong, so far.
     pub(super) suspicions: u64,
@@ -52,25 +56,18 @@ pub(super) struct Observer {
     pub(super) downs: u64,
 }
 
-impl Absences {
+impl Division {
     /// Whether the two could not reach each other at `at`, or still have to find out that they can.
-    fn parted(&self, at: Instant, one: Index, other: Index) -> bool {
-        self.divided.as_ref().is_some_and(|(span, side)| {
-            let across = side.contains(one) != side.contains(other);
-            let aftermath = span.end <= at && at < span.end + self.recovery;
-            span.contains(at) && across || aftermath
-        })
-    }
-
-    /// Whether a node was away at `at`, or has been shortly before.
-    fn is_away(&self, at: Instant, node: Index) -> bool {
-        let near = |span: &Span| span.begin <= at && at < span.end + self.recovery;
-        self.restarted.iter().any(|(span, batch)| near(span) && batch.contains(node))
+    fn parts(&self, at: Instant, one: Index, other: Index) -> bool {
+        let across = self.side.contains(one) != self.side.contains(other);
+        let aftermath = self.span.end <= at && at < self.span.end + self.recovery;
+        self.span.contains(at) && across || aftermath
     }
 }
 
 impl Observer {
     fn believes(&mut self, at: Instant, observer: Index, about: Index, state: MemberState) {
+        self.rollout.believes(at, observer, about, state);
         let down = match state {
             MemberState::Suspect => false,
             MemberState::Down => true,
@@ -89,9 +86,9 @@ impl Observer {
         if let Some(mourning) = self.mourning.as_mut().filter(|mourning| mourning.is_dead(at, about)) {
             return mourning.believes(at, observer, about, state);
         }
-        let excused = if self.absences.parted(at, observer, about) {
+        let excused = if self.division.as_ref().is_some_and(|division| division.parts(at, observer, about)) {
             &mut self.consequences.divided
-        } else if self.absences.is_away(at, about) {
+        } else if self.rollout.is_away(at, about) {
             &mut self.consequences.restarted
         } else {
             return self.incidents.accused(at, observer, about, down);

@@ -39,7 +39,7 @@ pub struct Plan {
     pub kill: Option<Instant>,
     /// The network is divided.
     pub partition: Option<Span>,
-    /// Nodes are restarted: when each batch is silent.
+    /// Nodes are restarted: when each batch is away.
     pub deploy: Vec<Span>,
     /// How long everybody is given to agree again after a trouble.
     pub recovery: Duration,

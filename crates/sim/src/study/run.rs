@@ -4,14 +4,15 @@ use super::agenda::{Action, Cast, agenda, cast};
 use super::deliveries::{Deliveries, Postmarks};
 use super::incidents::{Incident, Incidents};
 use super::observer::{Consequences, Excused, Observer};
-use super::plan::Plan;
+use super::plan::{Plan, Span};
+use super::restarts::{Restarts, Rollout};
 use super::settings::Settings;
 use super::timeline::{Sample, Timeline};
 use super::toll::{Mourning, Toll};
-use crate::crowd::{News, Node, acquainted};
+use crate::crowd::{Manner, News, Node, acquainted};
 use std::time::Duration;
 use whither_model::Instant;
-use whither_population::{Change, Counters, Dropped, Exhausted, Nodes, Population, Trouble};
+use whither_population::{Change, Counters, Dropped, Exhausted, Nodes, Population};
 
 /// How far a run is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +58,19 @@ pub struct Recovery {
     pub agreed_after: Option<Duration>,
 }
 
+impl Recovery {
+    /// Beliefs of both; the most nodes of either; the slower recovery, and none if either did not recover.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            suspicions: self.suspicions + other.suspicions,
+            downs: self.downs + other.downs,
+            nodes_down: self.nodes_down.max(other.nodes_down),
+            agreed_after: self.agreed_after.zip(other.agreed_after).map(|(one, other)| one.max(other)),
+        }
+    }
+}
+
 /// What was measured in one run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Run {
@@ -82,8 +96,8 @@ pub struct Run {
     pub views: usize,
     /// How the crowd got over a division.
     pub partition: Option<Recovery>,
-    /// How the crowd got over restarts.
-    pub deploy: Option<Recovery>,
+    /// How restarts looked to the others.
+    pub deploy: Option<Restarts>,
     /// Messages that did not arrive.
     pub dropped: Dropped,
 }
@@ -98,14 +112,16 @@ pub struct Run {
 pub fn run(settings: &Settings, plan: &Plan, seed: u64, progress: &mut dyn FnMut(&Progress)) -> Result<Run, Exhausted> {
     let setup = settings.setup(seed, plan.length());
     let regions = setup.map.assign(setup.nodes, seed);
-    let Cast { dead, absences } = cast(settings, plan, &regions, seed);
+    let Cast { dead, divided, batches } = cast(settings, plan, &regions, seed);
     let place = regions.clone();
-    let crowd = acquainted(settings.nodes, seed, &settings.manner(), |index| u32::from(place[index as usize]));
+    let manner = settings.manner();
+    let crowd = acquainted(settings.nodes, seed, &manner, |index| u32::from(place[index as usize]));
     let observer = Observer {
         mourning: plan.kill.map(|at| Mourning::new(at, dead.clone(), settings.nodes)),
         incidents: Incidents::new(settings.timing().suspicion_max),
         postmarks: Postmarks::new(&setup.map, regions),
-        absences,
+        division: divided,
+        rollout: Rollout::new(batches, settings.nodes, dead.len()),
         consequences: Consequences::default(),
         suspicions: 0,
         downs: 0,
@@ -116,6 +132,8 @@ pub fn run(settings: &Settings, plan: &Plan, seed: u64, progress: &mut dyn FnMut
         population: Population::new(&setup, observer, make),
         timeline: Timeline::default(),
         dead,
+        seed,
+        manner,
         update_bytes: settings.update_bytes,
         idle: (Counters::default(), Instant::START),
         traffic: Traffic::default(),
@@ -136,6 +154,8 @@ struct Stage {
     population: Population<Node, Observer>,
     timeline: Timeline,
     dead: Nodes,
+    seed: u64,
+    manner: Manner,
     update_bytes: u32,
     /// What was counted when counting idle traffic began, and when that was.
     idle: (Counters, Instant),
@@ -159,20 +179,38 @@ impl Stage {
             }
             Action::Kill => self.population.change(&Change::Crash(self.dead.clone())),
             Action::Divide => {
-                if let Some((_, side)) = self.population.watch().absences.divided.clone() {
+                if let Some(side) = self.population.watch().division.as_ref().map(|division| division.side.clone()) {
                     let other = side.others(self.population.len());
                     self.population.change(&Change::Cut { from: side.clone(), to: other.clone() });
                     self.population.change(&Change::Cut { from: other, to: side });
                 }
             }
             Action::Unite => self.population.change(&Change::Heal),
-            Action::Stop(batch) => self.population.change(&Change::Begin(Trouble::Stopped, self.batch(*batch))),
-            Action::Resume(batch) => self.population.change(&Change::End(Trouble::Stopped, self.batch(*batch))),
+            Action::Leave(batch) => self.leave(*batch),
+            Action::Return(batch) => self.come_back(*batch),
         }
     }
 
     fn batch(&self, number: usize) -> Nodes {
-        self.population.watch().absences.restarted.get(number).map(|(_, nodes)| nodes.clone()).unwrap_or_default()
+        self.population.watch().rollout.batches[number].1.clone()
+    }
+
+    fn leave(&mut self, batch: usize) {
+        let nodes = self.batch(batch);
+        for node in nodes.iter() {
+            let _ = self.population.inject(node, Node::leave);
+        }
+        self.population.change(&Change::Crash(nodes));
+    }
+
+    fn come_back(&mut self, batch: usize) {
+        self.population.watch_mut().rollout.returns(batch);
+        for node in self.batch(batch).iter() {
+            let (now, region) = (self.population.clock(node), self.population.region(node));
+            let region = u32::try_from(region).unwrap_or(u32::MAX);
+            let reborn = self.population.node_mut(node).reborn(now, region, self.seed, &self.manner);
+            self.population.restart(node, reborn);
+        }
     }
 
     fn count_idle(&mut self) {
@@ -189,7 +227,9 @@ impl Stage {
         let (length, nodes) = (plan.length(), u32::try_from(population.len()).unwrap_or(u32::MAX));
         let dead = u32::try_from(dead.len()).unwrap_or(u32::MAX);
         let lost = plan.kill.map_or(Duration::ZERO, |at| plan.end.since(at) * dead);
-        let well = length * nodes - lost;
+        let away = |(span, batch): &(Span, Nodes)| span.length() * u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let away: Duration = population.watch().rollout.batches.iter().map(away).sum();
+        let well = length * nodes - lost - away;
         let most = Nodes::first(population.len()).iter().map(|node| population.tally(node).wire_bytes_sent).max();
         traffic.bytes = counters.total.wire_bytes_sent as f64 / well.as_secs_f64();
         traffic.messages = counters.total.messages_sent as f64 / well.as_secs_f64();
@@ -199,13 +239,23 @@ impl Stage {
         let observer = population.into_watch();
         let Consequences { divided, restarted } = observer.consequences;
         let partition = plan.partition.map(|span| recovery(divided, &samples, span.end, plan));
-        let deploy = plan.deploy.last().map(|span| recovery(restarted, &samples, span.end, plan));
+        let incidents = observer.incidents.into_list();
+        let rollout = plan.deploy.first().zip(plan.deploy.last());
+        let deploy = rollout.map(|(first, last)| {
+            let since = || incidents.iter().filter(|incident| incident.last >= first.begin);
+            Restarts {
+                accused: u32::try_from(since().count()).unwrap_or(u32::MAX),
+                wrongly_down: u32::try_from(since().filter(|one| one.down > 0).count()).unwrap_or(u32::MAX),
+                recovery: recovery(restarted, &samples, last.end, plan),
+                ..observer.rollout.into_restarts()
+            }
+        });
         Run {
             seed,
             hash,
             events: counters.events(),
             toll: observer.mourning.map(Mourning::into_toll).unwrap_or_default(),
-            incidents: observer.incidents.into_list(),
+            incidents,
             well,
             deliveries: observer.postmarks.into_deliveries(),
             traffic,

@@ -5,13 +5,34 @@ use std::time::Duration;
 use whither_gossip::Timing;
 use whither_population::{Bursts, Map, Setup, Weather};
 
-/// Where nodes are.
+/// In how many regions nodes are: in one, that is a data centre ([`Map::datacentre`]); in more, those of the world that have
+/// most nodes ([`Map::largest`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Regions {
-    /// All in one data centre: [`Map::datacentre`].
-    One,
-    /// In nineteen regions: [`Map::world`].
-    World,
+pub struct Regions(u8);
+
+impl Regions {
+    /// All in one data centre.
+    pub const ONE: Self = Self(1);
+    /// In all regions of [`Map::world`].
+    pub const WORLD: Self = Self(19);
+
+    /// So many, from 1 to 19; `None` if there are not so many, or none.
+    #[must_use]
+    pub fn new(count: u8) -> Option<Self> {
+        (Self::ONE.0..=Self::WORLD.0).contains(&count).then_some(Self(count))
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn count(self) -> u8 {
+        self.0
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn map(self) -> Map {
+        if self == Self::ONE { Map::datacentre() } else { Map::largest(usize::from(self.0)) }
+    }
 }
 
 /// Some nodes and the others do not reach each other for a while.
@@ -23,12 +44,12 @@ pub struct Partition {
     pub share: f64,
 }
 
-/// Every node is restarted once, some at a time.
+/// Every node is restarted once, some at a time: each says goodbye, is away, and boots again.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Deploy {
     /// Which share of all nodes is restarted together, 0 to 1.
     pub share: f64,
-    /// How long each is silent. The next ones follow as long after that.
+    /// How long each is away. The next ones follow as long after that.
     pub away: Duration,
 }
 
@@ -41,7 +62,7 @@ pub struct Settings {
     pub regions: Regions,
     /// How often a node probes another one.
     pub probe_interval: Duration,
-    /// How long a suspect may object when several nodes accuse it, in probe intervals; eight times as long for one.
+    /// How many times as long as usual a suspect may object: [`Timing::paced`].
     pub suspicion: u32,
     /// Which share of all messages is lost, 0 to 1.
     pub loss: f64,
@@ -68,7 +89,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             nodes: 1_000,
-            regions: Regions::One,
+            regions: Regions::ONE,
             probe_interval: Timing::default().probe_interval,
             suspicion: 1,
             loss: 0.0,
@@ -91,31 +112,27 @@ const EVENTS_PER_DELIVERY: f64 = 3.0;
 /// The same for each node and each death that it learns of: several pieces of news, and passengers.
 const EVENTS_PER_DEATH: f64 = 30.0;
 
+/// How often an agent asks one that is down whether it came back, about.
+const REDIAL: Duration = Duration::from_secs(10);
+
 impl Settings {
     /// The clockwork of failure detection, as an agent makes it from the same two options.
     #[must_use]
     pub fn timing(&self) -> Timing {
-        let probe = self.probe_interval;
-        Timing {
-            suspicion_min: probe * self.suspicion,
-            suspicion_max: probe * self.suspicion * 8,
-            ..Timing::scaled(probe, probe * 3 / 16, probe / 2)
-        }
+        Timing::paced(self.probe_interval, self.suspicion)
     }
 
     /// How nodes behave.
     #[must_use]
     pub fn manner(&self) -> Manner {
-        Manner { timing: self.timing(), ..Manner::default() }
+        // Who is down matters to those who were divided; the dead do not answer, and finding one costs a walk through the list.
+        let redial = self.partition.map(|_| REDIAL);
+        Manner { timing: self.timing(), redial, ..Manner::default() }
     }
 
     /// The world for a run of `length`.
     #[must_use]
     pub fn setup(&self, seed: u64, length: Duration) -> Setup {
-        let map = match self.regions {
-            Regions::One => Map::datacentre(),
-            Regions::World => Map::world(),
-        };
         let weather = match self.burst {
             None => Weather { loss: self.loss, ..Weather::default() },
             Some(burst) => {
@@ -125,7 +142,7 @@ impl Settings {
             }
         };
         let budget = self.budget.unwrap_or_else(|| self.expected_events(length).saturating_mul(20) + 10_000_000);
-        Setup { map, weather, budget, ..Setup::new(seed, self.nodes as usize) }
+        Setup { map: self.regions.map(), weather, budget, ..Setup::new(seed, self.nodes as usize) }
     }
 
     /// How many messages received and wake-ups a run is expected to have: for estimates, within a factor of a few.

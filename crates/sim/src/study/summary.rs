@@ -3,6 +3,7 @@
 use super::deliveries::RegionDeliveries;
 use super::histogram::Histogram;
 use super::incidents::Incident;
+use super::restarts::Restarts;
 use super::run::{Recovery, Run, Traffic};
 use std::time::Duration;
 
@@ -132,8 +133,8 @@ pub struct Summary {
     pub views_at_once: u32,
     /// A division: beliefs of all runs, the most nodes of any run, the slowest recovery.
     pub partition: Option<Recovery>,
-    /// Restarts: the same.
-    pub deploy: Option<Recovery>,
+    /// Restarts: of all runs together.
+    pub deploy: Option<Restarts>,
     /// Messages received and wake-ups.
     pub events: u64,
 }
@@ -151,8 +152,8 @@ impl Summary {
             traffic: traffic(runs),
             views: runs.iter().map(|run| run.views).max().unwrap_or(0),
             views_at_once: samples.map(|sample| sample.views).max().unwrap_or(0),
-            partition: recovery(runs.iter().map(|run| run.partition.as_ref())),
-            deploy: recovery(runs.iter().map(|run| run.deploy.as_ref())),
+            partition: runs.iter().filter_map(|run| run.partition.clone()).reduce(|sum, one| sum.and(&one)),
+            deploy: runs.iter().filter_map(|run| run.deploy.clone()).reduce(|sum, one| sum.and(&one)),
             events: runs.iter().map(|run| run.events).sum(),
         }
     }
@@ -226,14 +227,4 @@ fn traffic(runs: &[Run]) -> Traffic {
         messages: mean(|traffic| traffic.messages),
         busiest: runs.iter().map(|run| run.traffic.busiest).fold(0.0, f64::max),
     }
-}
-
-/// Beliefs of all; the most nodes of any run; the slowest recovery, and none if any did not recover.
-fn recovery<'a>(all: impl Iterator<Item = Option<&'a Recovery>>) -> Option<Recovery> {
-    all.flatten().cloned().reduce(|sum, one| Recovery {
-        suspicions: sum.suspicions + one.suspicions,
-        downs: sum.downs + one.downs,
-        nodes_down: sum.nodes_down.max(one.nodes_down),
-        agreed_after: sum.agreed_after.zip(one.agreed_after).map(|(a, b)| a.max(b)),
-    })
 }

@@ -12,7 +12,7 @@ fn once(settings: &Settings, seed: u64) -> Run {
 
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another_one() {
-    let settings = Settings { loss: 0.05, regions: Regions::World, ..small() };
+    let settings = Settings { loss: 0.05, regions: Regions::WORLD, ..small() };
     assert_eq!(once(&settings, 3), once(&settings, 3));
     assert_ne!(once(&settings, 3).hash, once(&settings, 4).hash);
 }
@@ -33,20 +33,58 @@ fn deaths_become_known_to_all_and_nobody_else_is_accused() {
 }
 
 #[test]
-fn a_division_and_restarts_are_got_over_and_are_not_called_mistakes() {
+fn what_was_believed_across_a_division_is_not_called_a_mistake() {
+    let partition = Some(Partition { length: Duration::from_secs(15), share: 0.5 });
+    let measured = once(&Settings { kill: 0, updates: 0, partition, length: None, ..small() }, 2);
+    let partition = measured.partition.clone().unwrap();
+    assert!(partition.downs > 0 && partition.nodes_down == 60, "{partition:?}");
+    assert!(partition.agreed_after.is_some(), "{partition:?}");
+    assert!(measured.samples.iter().any(|sample| sample.views > 1));
+}
+
+#[test]
+fn every_restart_is_seen_by_everybody_twice_and_nobody_is_suspected() {
+    let deploy = Some(Deploy { share: 0.25, away: Duration::from_secs(12) });
+    let measured = once(&Settings { kill: 0, updates: 0, deploy, length: None, ..small() }, 2);
+    let deploy = measured.deploy.clone().unwrap();
+    assert_eq!((deploy.nodes, deploy.removals, deploy.returns), (60, 60 * 45, 60 * 59));
+    assert_eq!((deploy.removed.count(), deploy.returned.count(), deploy.everywhere.len()), (60 * 45, 60 * 59, 60));
+    assert_eq!((deploy.accused, deploy.wrongly_down), (0, 0));
+    let Recovery { suspicions, downs, nodes_down, agreed_after } = deploy.recovery;
+    assert_eq!((suspicions, downs, nodes_down, agreed_after.is_some()), (0, 0, 0, true));
+    assert!(measured.samples.iter().any(|sample| sample.living == 45 && sample.is_agreed()));
+    assert_eq!(
+        measured.well,
+        (measured.samples.last().unwrap().at.since(whither_model::Instant::START) - Duration::from_secs(12)) * 60
+    );
+}
+
+#[test]
+fn restarts_after_deaths_and_losses_are_seen_by_all_who_live() {
     let settings = Settings {
-        kill: 0,
         updates: 0,
-        partition: Some(Partition { length: Duration::from_secs(15), share: 0.5 }),
-        deploy: Some(Deploy { share: 0.25, away: Duration::from_secs(12) }),
+        loss: 0.1,
+        regions: Regions::new(4).unwrap(),
+        deploy: Some(Deploy { share: 0.5, away: Duration::from_secs(3) }),
         length: None,
         ..small()
     };
-    let measured = once(&settings, 2);
-    let partition = measured.partition.clone().unwrap();
-    assert!(partition.downs > 0 && partition.nodes_down > 0, "{partition:?}");
-    assert!(measured.deploy.clone().unwrap().suspicions > 0);
-    assert!(measured.samples.iter().any(|sample| sample.views > 1));
+    let deploy = once(&settings, 5).deploy.unwrap();
+    assert_eq!((deploy.nodes, deploy.removals, deploy.returns), (58, 58 * 29, 58 * 57));
+    assert_eq!((deploy.returned.count(), deploy.everywhere.len()), (58 * 57, 58));
+    let twice = deploy.clone().and(&deploy);
+    assert_eq!((twice.nodes, twice.removed.count()), (116, 2 * deploy.removed.count()));
+    assert_eq!(twice.everywhere.len(), 116);
+}
+
+#[test]
+fn there_are_one_to_nineteen_regions() {
+    let counts = (0..=u8::MAX).filter_map(Regions::new).map(|regions| regions.map().regions().len());
+    assert_eq!(counts.collect::<Vec<_>>(), (1..=19).collect::<Vec<_>>());
+    assert_eq!(
+        (Regions::ONE.map(), Regions::WORLD.map()),
+        (whither_population::Map::datacentre(), whither_population::Map::world())
+    );
 }
 
 #[test]

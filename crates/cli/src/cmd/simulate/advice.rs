@@ -5,7 +5,7 @@ use super::figures::{bytes, counted, grouped, percent, short, time};
 use super::neighbours::Neighbour;
 use crate::duration::exact;
 use std::time::Duration;
-use whither_sim::study::{Errors, Settings, Summary};
+use whither_sim::study::{Errors, Settings, Spread, Summary};
 
 /// All there is to say.
 pub(super) fn sentences(findings: &Findings) -> Vec<String> {
@@ -129,13 +129,21 @@ fn recoveries(findings: &Findings) -> Vec<String> {
         )
     });
     let restarts = deploy.as_ref().map(|one| {
-        let down = match one.nodes_down {
-            0 => String::from("Nobody was declared down during the restarts"),
-            count => {
-                format!("{} declared down during the restarts", counted(u64::from(count), "node was", "nodes were"))
+        let missed = one.removals.saturating_sub(one.removed.count());
+        let goodbyes = match missed {
+            0 => String::from("Every goodbye was heard by everybody, so nobody probed a node that was away"),
+            _ => {
+                let heard = percent(one.removed.count() as f64 / one.removals as f64);
+                format!("{heard} of goodbyes were heard; the others found out by probing")
             }
         };
-        format!("{down}, since each was away without a goodbye; after the last one, {}.", agreed(one.agreed_after))
+        let back = Spread::of(one.everywhere.clone()).map_or_else(
+            || String::from("no return was known to all"),
+            |spread| {
+                format!("a return is known to all after {} (median; {} at most)", time(spread.p50), time(spread.max))
+            },
+        );
+        format!("{goodbyes}; {back}. After the last one, {}.", agreed(one.recovery.agreed_after))
     });
     division.into_iter().chain(restarts).collect()
 }

@@ -5,7 +5,7 @@ use super::figures::{bytes, counted, grouped, percent, short, time};
 use super::values::Share;
 use crate::duration::exact;
 use std::time::Duration;
-use whither_sim::study::{Recovery, Regions, Run, Settings, Spread};
+use whither_sim::study::{Recovery, Regions, Restarts, Run, Settings, Spread};
 
 /// Facts about one thing.
 pub(super) struct Section {
@@ -51,8 +51,8 @@ fn spread(label: &'static str, spread: Option<Spread>) -> Fact {
 pub(super) fn title(settings: &Settings) -> String {
     let nodes = counted(u64::from(settings.nodes), "node", "nodes");
     let place = match settings.regions {
-        Regions::One => "in one data centre",
-        Regions::World => "in nineteen regions",
+        Regions::ONE => String::from("in one data centre"),
+        regions => format!("in {} regions", regions.count()),
     };
     let loss = if settings.loss > 0.0 { format!(", {} of messages lost", Share(settings.loss)) } else { String::new() };
     let burst = settings.burst.map(|burst| format!(" in bursts of {}", exact(burst))).unwrap_or_default();
@@ -91,11 +91,11 @@ pub(super) fn sections(findings: &Findings) -> Vec<Section> {
     }
     all.extend(findings.settings.partition.zip(summary.partition.as_ref()).map(|(partition, recovery)| {
         let about = format!("{} of nodes cut off for {}", Share(partition.share), time(partition.length));
-        trouble("Division", about, "after it was mended", recovery, findings.plan.recovery)
+        division(about, recovery, findings.plan.recovery)
     }));
-    all.extend(findings.settings.deploy.zip(summary.deploy.as_ref()).map(|(deploy, recovery)| {
-        let about = format!("{} at a time, each away {} without a goodbye", Share(deploy.share), time(deploy.away));
-        trouble("Restarts", about, "after the last was back", recovery, findings.plan.recovery)
+    all.extend(findings.settings.deploy.zip(summary.deploy.as_ref()).map(|(deploy, seen)| {
+        let about = format!("{} at a time, each says goodbye and is away {}", Share(deploy.share), time(deploy.away));
+        restarts(about, seen, findings.plan.recovery)
     }));
     all.push(simulation(findings));
     all
@@ -182,16 +182,49 @@ fn news(findings: &Findings) -> Section {
     Section { title: "News", about: format!("{updates} of {size} bytes, told to everybody"), rows, is_bad: false }
 }
 
-fn trouble(title: &'static str, about: String, since: &'static str, recovery: &Recovery, watched: Duration) -> Section {
-    let agreed = match recovery.agreed_after {
-        Some(after) => format!("all agreed within {}", time(after.max(Duration::from_millis(100)))),
-        None => format!("some still disagreed {} later", time(watched)),
-    };
+fn division(about: String, recovery: &Recovery, watched: Duration) -> Section {
     let rows = vec![
         text("declared down by somebody", counted(u64::from(recovery.nodes_down), "node", "nodes")),
-        text(since, agreed),
+        text("after it was mended", agreed(recovery, watched)),
     ];
-    Section { title, about, rows, is_bad: recovery.agreed_after.is_none() }
+    Section { title: "Division", about, rows, is_bad: recovery.agreed_after.is_none() }
+}
+
+fn restarts(about: String, seen: &Restarts, watched: Duration) -> Section {
+    let Restarts { recovery, accused, wrongly_down, .. } = seen;
+    let missed = seen.removals.saturating_sub(seen.removed.count());
+    let suspected = match (missed, recovery.downs) {
+        (0, _) => String::from("by nobody"),
+        (missed, 0) => format!("{}, of whom none called it down", counted(missed, "time", "times")),
+        (missed, downs) => {
+            format!("{}, and {} of these called it down", counted(missed, "time", "times"), grouped(downs))
+        }
+    };
+    let false_alarms = match (accused, wrongly_down) {
+        (0, _) => String::from("none"),
+        (accused, down) => format!("{accused}, of which {down} ended with somebody declared down"),
+    };
+    let mut rows = vec![
+        spread("leaving, seen by each", Spread::of_histogram(&seen.removed)),
+        text("goodbye missed", suspected),
+        spread("return, seen by each", Spread::of_histogram(&seen.returned)),
+        spread("return, seen by all", Spread::of(seen.everywhere.clone())),
+    ];
+    let unseen = seen.nodes as usize - seen.everywhere.len();
+    if unseen > 0 {
+        rows.push(text("return not seen by all", counted(unseen as u64, "node", "nodes")));
+    }
+    rows.push(text("accused while there", false_alarms));
+    rows.push(text("after the last was back", agreed(recovery, watched)));
+    let is_bad = recovery.agreed_after.is_none() || *wrongly_down > 0 || unseen > 0;
+    Section { title: "Restarts", about, rows, is_bad }
+}
+
+fn agreed(recovery: &Recovery, watched: Duration) -> String {
+    match recovery.agreed_after {
+        Some(after) => format!("all agreed within {}", time(after.max(Duration::from_millis(100)))),
+        None => format!("some still disagreed {} later", time(watched)),
+    }
 }
 
 fn simulation(findings: &Findings) -> Section {

@@ -6,7 +6,7 @@ use super::values::{deploy_text, partition_text, regions_text};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use whither_model::Instant;
-use whither_sim::study::{Broadcast, Detection, Errors, Recovery, Run, Settings, Spread, Traffic};
+use whither_sim::study::{Broadcast, Detection, Errors, Recovery, Restarts, Run, Settings, Spread, Traffic};
 
 /// The findings as one line of JSON.
 pub(super) fn render(findings: &Findings) -> String {
@@ -31,7 +31,7 @@ pub(super) fn measured(findings: &Findings) -> Map<String, Value> {
         "broadcast": (settings.updates > 0).then(|| broadcast(&summary.broadcast)),
         "views": {"different": summary.views, "at_once_max": summary.views_at_once},
         "partition": summary.partition.as_ref().map(recovery),
-        "deploy": summary.deploy.as_ref().map(recovery),
+        "deploy": summary.deploy.as_ref().map(restarts),
         "events": summary.events,
         "runs": runs.iter().map(run).collect::<Vec<_>>(),
         "neighbours": neighbours.iter().map(neighbour).collect::<Vec<_>>(),
@@ -145,6 +145,32 @@ fn recovery(recovery: &Recovery) -> Value {
         "downs": recovery.downs,
         "nodes_down": recovery.nodes_down,
         "agreed_after_seconds": recovery.agreed_after.map(seconds),
+    })
+}
+
+fn restarts(seen: &Restarts) -> Value {
+    json!({
+        "restarts": seen.nodes,
+        "removals": {
+            "expected": seen.removals,
+            "seen": seen.removed.count(),
+            "seconds": spread(&Spread::of_histogram(&seen.removed)),
+        },
+        "returns": {
+            "expected": seen.returns,
+            "seen": seen.returned.count(),
+            "seconds": spread(&Spread::of_histogram(&seen.returned)),
+            "everywhere": seen.everywhere.len(),
+            "everywhere_seconds": spread(&Spread::of(seen.everywhere.clone())),
+        },
+        "away": {
+            "suspicions": seen.recovery.suspicions,
+            "downs": seen.recovery.downs,
+            "nodes_down": seen.recovery.nodes_down,
+        },
+        "accusations": seen.accused,
+        "wrongly_down": seen.wrongly_down,
+        "agreed_after_seconds": seen.recovery.agreed_after.map(seconds),
     })
 }
 

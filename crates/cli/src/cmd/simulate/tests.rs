@@ -54,7 +54,7 @@ fn all_troubles_can_be_asked_for() {
     let args =
         args("--nodes 500 --regions world --loss 5% --burst 50ms --kill 10 --partition 20s:30% --deploy --duration 5m");
     let settings = settings(&args).unwrap();
-    assert_eq!((settings.nodes, settings.regions, settings.loss, settings.kill), (500, Regions::World, 0.05, 10));
+    assert_eq!((settings.nodes, settings.regions, settings.loss, settings.kill), (500, Regions::WORLD, 0.05, 10));
     assert_eq!(settings.partition, Some(Partition { length: Duration::from_secs(20), share: 0.3 }));
     assert_eq!(settings.deploy, Some(Deploy { share: 0.1, away: Duration::from_secs(2) }));
     assert_eq!(plan(&settings).unwrap().length(), Duration::from_secs(300));
@@ -68,7 +68,9 @@ fn bad_input_is_told_what_where_and_what_would_be_right() {
         ("--burst 50", "\"50\" has no unit; expected a whole number and a unit, for example 500ms"),
         ("--kill some", "expected a number or a share, for example 10 or 10%"),
         ("--partition 20s:0%", "leaves nobody on one side"),
-        ("--regions 3000", "expected 1 (one data centre) or world"),
+        ("--regions 3000", "\"3000\" is no number of regions; expected 1 (one data centre) to 19, or world (all 19)"),
+        ("--regions 0", "invalid value '0' for '--regions <N|world>': \"0\" is no number of regions"),
+        ("--regions 20", "expected 1 (one data centre) to 19"),
         ("--probe-interval 1h", "\"1h\" is out of range; expected 50ms to 1m"),
         ("--suspicion 21", "\"21\" is not a whole number from 1 to 20"),
         ("--runs 0", "\"0\" is not a whole number from 1 to 1000"),
@@ -88,7 +90,7 @@ fn bad_input_is_told_what_where_and_what_would_be_right() {
 
 #[test]
 fn the_command_that_repeats_it_asks_for_the_same() {
-    let all = "--nodes 500 --regions world --probe-interval 400ms --suspicion 2 --loss 5% --burst 50ms --kill 10% \
+    let all = "--nodes 500 --regions 7 --probe-interval 400ms --suspicion 2 --loss 5% --burst 50ms --kill 10% \
                --partition 20s:30% --deploy 25%:500ms --updates 10 --update-bytes 64 --duration 5m --seed 9 --runs 2 --budget 5";
     for line in [SMALL, all] {
         let asked = args(line);
@@ -133,7 +135,7 @@ fn a_run_that_is_given_up_says_from_which_seed_and_how_to_see_it_again() {
 #[test]
 fn the_words_answer_what_was_asked() {
     let style = crate::table::Style { colour: false, width: Some(100) };
-    let text = words::render(&found(&format!("{SMALL} --partition 15s --deploy 50%")), style).replace('\u{a0}', " ");
+    let text = words::render(&found(&format!("{SMALL} --partition 15s")), style).replace('\u{a0}', " ");
     for expected in [
         "40 nodes in one data centre\n",
         "Deaths        4 deaths, each known to all survivors\n",
@@ -143,7 +145,6 @@ fn the_words_answer_what_was_asked() {
         "  idle                      ",
         "  delivered                 100 % without anti-entropy",
         "Division      50% of nodes cut off for 15.0 s\n",
-        "Restarts      50% at a time, each away 2.00 s without a goodbye\n",
         "  seeds                     7, 8\n",
         "What that means\n  · A node that dies",
         "With --probe-interval 400ms, a death would be known everywhere after",
@@ -155,6 +156,30 @@ fn the_words_answer_what_was_asked() {
         text.lines().filter(|line| !line.contains("whither simulate")).all(|line| line.chars().count() <= 100),
         "{text}"
     );
+}
+
+#[test]
+fn a_rolling_restart_is_told_as_the_others_saw_it() {
+    let style = crate::table::Style { colour: false, width: Some(100) };
+    let told = "--nodes 40 --kill 0 --updates 0 --runs 1 --no-advice --regions 3 --deploy 50%";
+    let text = words::render(&found(told), style).replace('\u{a0}', " ");
+    for expected in [
+        "40 nodes in 3 regions\n",
+        "Restarts      50% at a time, each says goodbye and is away 2.00 s\n",
+        "  leaving, seen by each     p50 ",
+        "  goodbye missed            ",
+        "  return, seen by all       p50 ",
+        "  accused while there       none",
+        "  after the last was back   all agreed within ",
+        "Every goodbye was heard by everybody",
+        "a return is known",
+    ] {
+        assert!(text.contains(expected), "{expected:?} in\n{text}");
+    }
+    let json = json::measured(&found(told));
+    let seen = &json["deploy"];
+    assert_eq!((&seen["restarts"], &seen["removals"]["expected"]), (&40.into(), &(40 * 20).into()));
+    assert_eq!(seen["returns"]["seen"], 40 * 39);
 }
 
 #[test]

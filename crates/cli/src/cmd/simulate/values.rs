@@ -101,19 +101,16 @@ pub(super) fn number(text: &str, min: u32, max: u32) -> Result<u32, String> {
 /// # Errors
 /// What there is to choose from.
 pub(super) fn regions(text: &str) -> Result<Regions, String> {
-    match text {
-        "1" => Ok(Regions::One),
-        "19" | "world" => Ok(Regions::World),
-        _ => Err(format!("{text:?} is no map; expected 1 (one data centre) or world (nineteen regions)")),
-    }
+    let most = Regions::WORLD.count();
+    let count = if text == "world" { Some(most) } else { text.parse().ok() };
+    count.and_then(Regions::new).ok_or_else(|| {
+        format!("{text:?} is no number of regions; expected 1 (one data centre) to {most}, or world (all {most})")
+    })
 }
 
 /// Writes it as [`regions`] reads it.
-pub(super) const fn regions_text(regions: Regions) -> &'static str {
-    match regions {
-        Regions::One => "1",
-        Regions::World => "world",
-    }
+pub(super) fn regions_text(regions: Regions) -> String {
+    if regions == Regions::WORLD { "world".into() } else { regions.count().to_string() }
 }
 
 /// Reads a duration in a range.
@@ -226,7 +223,13 @@ mod tests {
         assert!("ten".parse::<Part>().unwrap_err().contains("expected a number or a share, for example 10 or 10%"));
         assert_eq!(nodes("2").unwrap_err(), "\"2\" is not a whole number from 3 to 100000");
         assert_eq!(nodes("10_000").unwrap(), 10_000);
-        assert!(regions("mars").unwrap_err().contains("expected 1 (one data centre) or world"));
+        for wrong in ["mars", "0", "20", "-1", "300", "1.5", ""] {
+            let told = regions(wrong).unwrap_err();
+            assert_eq!(
+                told,
+                format!("{wrong:?} is no number of regions; expected 1 (one data centre) to 19, or world (all 19)")
+            );
+        }
         assert_eq!(probe_interval("1ms").unwrap_err(), "\"1ms\" is out of range; expected 50ms to 1m");
         assert!(partition("20").unwrap_err().contains("has no unit"));
         assert!(partition("20s:100%").unwrap_err().contains("leaves nobody on one side"));
@@ -240,9 +243,9 @@ mod tests {
         assert_eq!(partition_text(&partition("90s:10%").unwrap()), "90s:10%");
         assert_eq!(deploy_text(&deploy("5%").unwrap()), "5%:2s");
         assert_eq!(deploy_text(&deploy("25%:500ms").unwrap()), "25%:500ms");
-        assert_eq!(
-            [Regions::One, Regions::World].map(|one| regions(regions_text(one))),
-            [Ok(Regions::One), Ok(Regions::World)]
-        );
+        for text in ["1", "2", "5", "18", "world"] {
+            assert_eq!(regions_text(regions(text).unwrap()), text);
+        }
+        assert_eq!(regions("19"), Ok(Regions::WORLD));
     }
 }
