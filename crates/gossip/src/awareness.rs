@@ -25,6 +25,8 @@ impl Awareness {
     /// A probe was answered.
     pub(crate) fn well(&mut self) {
         self.score = self.score.saturating_sub(1);
+        // Whoever is answered is heard; that no juror answered was then, and says nothing about the next court.
+        self.unanswered_since = None;
         self.note(false);
         self.isolated_since = self.isolated_since.filter(|_| self.silent.count_ones() >= SILENT_MAX);
     }

@@ -2,7 +2,7 @@
 //!
 //! The broadcast brings news faster; this brings it even where the broadcast lost its way.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use whither_model::NodeId;
 
@@ -10,6 +10,8 @@ use whither_model::NodeId;
 #[derive(Debug, Default)]
 pub(crate) struct News {
     waiting: BTreeMap<NodeId, u32>,
+    /// The same, by how often: what was sent least is last.
+    order: BTreeSet<(u32, NodeId)>,
 }
 
 /// Members about whom news may wait at once.
@@ -22,13 +24,22 @@ impl News {
         let room = self.waiting.len() < WAITING_MAX || self.waiting.contains_key(&node);
         if room {
             let sends = 3 * (usize::BITS - members.leading_zeros()).max(1);
-            self.waiting.insert(node, sends);
+            self.put(node, sends);
         }
         room
     }
 
+    fn put(&mut self, node: NodeId, sends: u32) {
+        if let Some(before) = self.waiting.insert(node, sends) {
+            self.order.remove(&(before, node));
+        }
+        self.order.insert((sends, node));
+    }
+
     pub(crate) fn forget(&mut self, node: NodeId) {
-        self.waiting.remove(&node);
+        if let Some(before) = self.waiting.remove(&node) {
+            self.order.remove(&(before, node));
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -37,16 +48,12 @@ impl News {
 
     /// Up to `max` of them, those that were sent least first.
     pub(crate) fn take(&mut self, max: usize) -> Vec<NodeId> {
-        let mut chosen: Vec<(u32, NodeId)> = self.waiting.iter().map(|(node, left)| (*left, *node)).collect();
-        if chosen.len() > max {
-            chosen.select_nth_unstable_by(max, |a, b| b.cmp(a));
-            chosen.truncate(max);
-        }
+        let chosen: Vec<(u32, NodeId)> = self.order.iter().rev().take(max).copied().collect();
         for (left, node) in &chosen {
             if *left <= 1 {
-                self.waiting.remove(node);
+                self.forget(*node);
             } else {
-                self.waiting.insert(*node, left - 1);
+                self.put(*node, left - 1);
             }
         }
         chosen.into_iter().map(|(_, node)| node).collect()

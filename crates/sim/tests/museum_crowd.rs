@@ -119,6 +119,24 @@ fn many_that_are_back_are_no_storm() {
     }
 }
 
+/// That no juror answered was remembered until one did. A node that heard well in between and was deaf again took its silence
+/// for old enough to accuse alone.
+#[test]
+fn one_that_is_deaf_in_turns_accuses_nobody() {
+    for seed in seeds() {
+        let mut crowd = crowd(seed, 128);
+        let deaf = chosen(seed, 4, 128);
+        let turn = Duration::from_secs(20);
+        let cycle = Cycle { first: crowd.now(), on: turn, off: turn, until: crowd.now() + 8 * turn };
+        let share = |share| Change::LossIn { nodes: deaf.clone(), share };
+        crowd.cycle(cycle, &share(1.0), &share(0.0));
+        run_for(&mut crowd, 160);
+        let suspected = |told: &Told| matches!(told, Told::Believes { about, state: MemberState::Suspect } if !deaf.contains(*about));
+        let count = crowd.watch().iter().filter(|(_, by, told)| !deaf.contains(*by) && suspected(told)).count();
+        assert!(count < 128, "healthy nodes suspected healthy ones {count} times, seed {seed}");
+    }
+}
+
 /// A node that hears nothing answers no probe and cannot object, yet what it says is heard. It was removed.
 #[test]
 fn who_hears_nobody_and_is_heard_stays() {

@@ -30,6 +30,10 @@ impl Design for Delegation {
         acquainted(places.members(), seed, &manner, region).into_iter().map(DelegationNode).collect()
     }
 
+    fn has_membership(&self) -> bool {
+        true
+    }
+
     /// A few, to measure round trips: an agent that has just booted waits longer for acknowledgements than it need.
     fn learns_from(&self) -> u32 {
         20

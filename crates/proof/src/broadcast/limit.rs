@@ -3,6 +3,7 @@
 
 use super::spreader::{Design, Heard, Known, Places, Spreader, Traffic, UPDATE_BYTES, UPDATE_ID_BYTES, Update};
 use core::time::Duration;
+use std::collections::BTreeSet;
 use whither_model::Instant;
 use whither_population::{Index, Outbox, Protocol, Route};
 
@@ -30,7 +31,7 @@ struct Telling {
     update: Update,
     until: Instant,
     next: Instant,
-    unheard: Vec<Index>,
+    unheard: BTreeSet<Index>,
 }
 
 /// A node of it.
@@ -77,7 +78,8 @@ impl LimitNode {
 impl Spreader for LimitNode {
     fn publish(&mut self, now: Instant, update: Update, out: &mut Outbox<Word, Heard>) {
         self.known.insert(update);
-        self.telling = Some(Telling { update, until: now + GIVE_UP, next: now, unheard: self.others.clone() });
+        self.telling =
+            Some(Telling { update, until: now + GIVE_UP, next: now, unheard: self.others.iter().copied().collect() });
         self.tell(now, out);
     }
 
@@ -109,7 +111,7 @@ impl Protocol for LimitNode {
             }
             Word::Came(update) => {
                 if let Some(telling) = self.telling.as_mut().filter(|telling| telling.update == update) {
-                    telling.unheard.retain(|node| *node != from);
+                    telling.unheard.remove(&from);
                 }
             }
         }

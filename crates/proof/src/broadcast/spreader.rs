@@ -131,6 +131,11 @@ pub trait Design {
         0
     }
 
+    /// Whether its nodes find out who is alive besides, which costs much to simulate where many look dead.
+    fn has_membership(&self) -> bool {
+        false
+    }
+
     /// How long to leave them alone before the first update.
     fn settling(&self) -> Duration {
         Duration::from_secs(1)
