@@ -9,6 +9,7 @@ mod config;
 mod convert;
 mod feed;
 mod front;
+mod hold;
 mod json;
 mod limits;
 mod metrics;

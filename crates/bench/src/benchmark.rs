@@ -7,7 +7,10 @@ mod memory;
 mod propagate;
 mod renew;
 mod resolve;
+mod session;
 mod spread;
+
+pub(crate) use session::hold;
 
 use crate::report::Report;
 use crate::setup::Setup;
@@ -24,9 +27,10 @@ pub(crate) struct Benchmark {
 }
 
 /// Every benchmark, in the order in which `all` runs them.
-pub(crate) const ALL: [Benchmark; 8] = [
+pub(crate) const ALL: [Benchmark; 9] = [
     limits::BENCHMARK,
     propagate::BENCHMARK,
+    session::BENCHMARK,
     spread::BENCHMARK,
     resolve::BENCHMARK,
     dns::BENCHMARK,

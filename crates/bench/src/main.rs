@@ -41,7 +41,7 @@ use std::process::ExitCode;
 )]
 struct Cli {
     /// Which benchmark: `list` names them, `all` runs all
-    #[arg(required_unless_present = "serve", value_parser = PossibleValuesParser::new(benchmark::names()))]
+    #[arg(required_unless_present_any = ["serve", "hold"], value_parser = PossibleValuesParser::new(benchmark::names()))]
     name: Option<String>,
     #[command(flatten)]
     args: Args,
@@ -54,12 +54,19 @@ struct Cli {
     /// What an answer of that server holds, bytes
     #[arg(long, hide = true, default_value_t = 0)]
     reply_bytes: usize,
+    /// Holds a session, for another process of this program: the agent, who looks on, a number
+    #[arg(long, hide = true, num_args = 3)]
+    hold: Option<Vec<String>>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     if let Some(kind) = cli.serve {
         limit::serve(kind, cli.reply_bytes)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some([agent, seen_by, number]) = cli.hold.as_deref() {
+        benchmark::hold(agent, seen_by, number)?;
         return Ok(ExitCode::SUCCESS);
     }
     let name = cli.name.as_deref().unwrap_or("list");

@@ -51,7 +51,7 @@ pub(crate) struct Answer<T> {
 }
 
 /// Asks one agent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AgentApi {
     agent: AgentAddress,
     http: ureq::Agent,
@@ -126,6 +126,19 @@ impl AgentApi {
         let request = self.http.get(url).header("accept", "application/x-ndjson").config();
         let request = request.timeout_recv_response(Some(TIMEOUT)).timeout_per_read(Some(SILENCE_MAX)).build();
         let response = self.accept(request.call().map_err(|error| ApiError::of(&self.agent, error))?)?;
+        let reader = response.into_body().into_with_config().limit(u64::MAX).reader();
+        Ok(EventStream::new(self.agent.clone(), reader))
+    }
+
+    /// Opens a session with `body`, a list of registrations: it lasts as long as the stream is held.
+    ///
+    /// # Errors
+    /// As [`AgentApi::ask`].
+    pub(crate) fn hold(&self, target: &Target, body: &[u8]) -> Result<EventStream, ApiError> {
+        let url = format!("http://{}{target}", self.agent);
+        let request = self.http.post(url).content_type("application/json").config();
+        let request = request.timeout_recv_response(Some(TIMEOUT)).timeout_per_read(Some(SILENCE_MAX)).build();
+        let response = self.accept(request.send(body).map_err(|error| ApiError::of(&self.agent, error))?)?;
         let reader = response.into_body().into_with_config().limit(u64::MAX).reader();
         Ok(EventStream::new(self.agent.clone(), reader))
     }

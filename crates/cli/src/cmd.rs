@@ -5,6 +5,7 @@ mod ca;
 mod completions;
 mod config;
 mod deregister;
+mod description;
 mod dev;
 mod drain;
 mod health;
@@ -14,6 +15,7 @@ mod nodes;
 mod register;
 mod renew;
 mod resolve;
+mod run;
 mod services;
 mod simulate;
 mod state;
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Dev(dev::Args),
     /// Register an instance with the agent, or set it anew
     Register(register::Args),
+    /// Run a server: registered while it lives, drained before it stops
+    Run(run::Args),
     /// Remove an instance for good
     Deregister(deregister::Args),
     /// Say that an instance lives: start its lease anew
@@ -105,6 +109,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Agent(args) => agent::run(&args),
         Command::Dev(args) => dev::run(&args, global),
         Command::Register(args) => register::run(&args, &mut session()),
+        Command::Run(args) => run::run(&args, session()),
         Command::Deregister(args) => deregister::run(&args, &mut session()),
         Command::Renew(args) => renew::run(&args, &mut session()),
         Command::Drain(args) => drain::run(&args, &mut session()),

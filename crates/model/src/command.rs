@@ -1,6 +1,6 @@
 //! What a surface may ask of the node, and what it may be told.
 
-use crate::{Health, InstanceId, Registration, ServiceName, State, Version};
+use crate::{Health, InstanceId, Registration, ServiceName, SessionEnd, SessionId, State, Version};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -60,6 +60,18 @@ pub enum Command {
         /// When to answer.
         ack: Ack,
     },
+    /// A client holds a connection, and wants to register on it.
+    OpenSession {
+        /// How long what was registered on it is kept, as critical, after the connection was lost.
+        grace: Duration,
+    },
+    /// A session's connection is gone.
+    EndSession {
+        /// Which.
+        session: SessionId,
+        /// How it ended.
+        end: SessionEnd,
+    },
     /// Look for a cluster at these addresses.
     Join {
         /// Where to ask.
@@ -84,6 +96,16 @@ pub enum Outcome {
         /// Time until it runs out if nothing more is heard.
         lease: Option<Duration>,
     },
+    /// A session is open.
+    Opened {
+        /// To register on.
+        session: SessionId,
+    },
+    /// The session has ended.
+    Ended {
+        /// Instances that died with it.
+        instances: usize,
+    },
     /// Begun; the result shows in the member list.
     Begun,
 }
@@ -107,6 +129,13 @@ pub enum Refusal {
         /// The owner's id.
         owner: crate::NodeId,
     },
+    /// No such session is open here.
+    NoSession {
+        /// The session asked for.
+        session: SessionId,
+    },
+    /// As many sessions are open as there may be.
+    TooManySessions,
     /// A record would be larger than every node accepts.
     TooLarge {
         /// Its encoded size.
@@ -129,6 +158,12 @@ impl fmt::Display for Refusal {
             Self::Unknown { service, id } => write!(f, "no instance {id} of {service} is registered here"),
             Self::NotOwner { service, id, owner } => {
                 write!(f, "instance {id} of {service} belongs to node {owner}; ask that node")
+            }
+            Self::NoSession { session } => {
+                write!(f, "no session {session} is open here; it has ended, or is held by another node")
+            }
+            Self::TooManySessions => {
+                write!(f, "{} sessions are open, the most a node holds", crate::limits::SESSIONS_MAX)
             }
             Self::TooLarge { bytes } => {
                 write!(f, "the record is {bytes} bytes; at most {}", crate::limits::RECORD_BYTES_MAX)

@@ -1,7 +1,7 @@
 //! An instance: one process that serves under a name.
 
 use crate::limits;
-use crate::{InstanceId, NodeId, PortName, ServiceName, Version, WallTime};
+use crate::{InstanceId, NodeId, PortName, ServiceName, SessionId, Version, WallTime};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -144,6 +144,8 @@ pub struct Registration {
     pub health: Health,
     /// How long it counts as well after each renewal; `None`: until told otherwise.
     pub lease: Option<Duration>,
+    /// The session that it was registered on, and dies with; `None`: on none.
+    pub session: Option<SessionId>,
 }
 
 /// A field of a registration that cannot be accepted.
@@ -191,6 +193,7 @@ impl Registration {
             state: State::Up,
             health: Health::Passing,
             lease: None,
+            session: None,
         }
     }
 

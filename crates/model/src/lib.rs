@@ -5,6 +5,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod check;
 pub mod command;
 pub mod delta;
 pub mod durable;
@@ -14,14 +15,17 @@ pub mod member;
 pub mod name;
 pub mod origin;
 pub mod random;
+pub mod session;
 pub mod time;
 
+pub use check::{Check, Pace, PortChoice, Probe};
 pub use command::{Ack, Command, Outcome, Refusal, Ticket};
 pub use delta::Delta;
 pub use instance::{Health, Instance, Invalid, Port, Registration, State};
 pub use member::{Member, MemberState};
 pub use name::{InstanceId, NodeName, PortName, ServiceName};
 pub use origin::{Epoch, NodeId, Origin, Seq, Version};
+pub use session::{SessionEnd, SessionId};
 pub use time::{Instant, Now, WallTime};
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ impl Replica {
             if let Some((service, id)) = catalog::parse_instance_key(&row.key.key) {
                 if mine {
                     self.set_lease(ix, None, false);
+                    self.hold(ix, None);
                     if replaced {
                         self.count_owned(&service, false);
                     }
@@ -109,6 +110,7 @@ impl Replica {
         if mine {
             let silent = instance.registration.health == whither_model::Health::Silent;
             self.set_lease(ix, instance.registration.lease, silent);
+            self.hold(ix, instance.registration.session);
             if !replaced {
                 self.count_owned(&instance.registration.service, true);
             }

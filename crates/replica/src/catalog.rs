@@ -11,7 +11,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use prost::Message;
 use whither_model::durable::{Row, TableId};
-use whither_model::{Health, Instance, InstanceId, NodeName, Port, Registration, ServiceName, State, WallTime};
+use whither_model::{
+    Health, Instance, InstanceId, NodeName, Port, Registration, ServiceName, SessionId, State, WallTime,
+};
 
 /// One row per node, with an empty key: what it says of itself.
 pub const NODES: TableId = TableId(1);
@@ -75,6 +77,9 @@ struct InstanceRecord {
     claimed_at: u64,
     #[prost(uint64, tag = "12")]
     changed_at: u64,
+    /// Zero means none.
+    #[prost(uint64, tag = "13")]
+    session: u64,
 }
 
 /// What a node says of itself.
@@ -162,6 +167,7 @@ pub(crate) fn encode_instance(registration: &Registration, claimed_at: WallTime,
         lease: registration.lease.map_or(0, |lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
         claimed_at: claimed_at.0,
         changed_at: changed_at.0,
+        session: registration.session.map_or(0, SessionId::get),
     }
     .encode_to_vec()
 }
@@ -201,6 +207,7 @@ pub fn decode_instance(row: &Row) -> Option<Instance> {
             _ => return None,
         },
         lease: (record.lease != 0).then(|| Duration::from_millis(record.lease)),
+        session: SessionId::new(record.session),
     };
     // The bounds hold again here: a record of another node is bytes from outside.
     registration.check().ok()?;

@@ -30,6 +30,8 @@ impl Replica {
             Command::Deregister { service, id, ack } => (ack, self.deregister(&service, &id)),
             Command::SetState { service, id, state, ack } => (ack, self.set_state(&service, &id, state)),
             Command::Renew { service, id, health } => (Ack::Memory, self.renew(&service, &id, health)),
+            Command::OpenSession { grace } => (Ack::Memory, self.open_session(grace)),
+            Command::EndSession { session, end } => (Ack::Memory, self.end_session(session, end)),
             Command::Join { seeds } => (Ack::Memory, self.join(seeds)),
             Command::Leave => (Ack::Memory, self.leave()),
         };
@@ -70,6 +72,11 @@ impl Replica {
         let mut unchanged = Version { epoch: self.me.epoch, seq: self.head };
         let mut renewed = Vec::new();
         for registration in registrations {
+            if let Some(session) = registration.session
+                && !self.sessions.is_open(session)
+            {
+                return Err(Refusal::NoSession { session });
+            }
             let key = catalog::instance_key(&registration.service, &registration.id);
             let ix = self.rows.find(self.me.node, catalog::INSTANCES, &key);
             let present = ix.and_then(|ix| Some((ix, catalog::decode_instance(self.rows.row(ix))?)));

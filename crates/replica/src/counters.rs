@@ -43,6 +43,10 @@ pub struct Counters {
     pub renewals: u64,
     /// Leases that ran out.
     pub leases_expired: u64,
+    /// Sessions opened.
+    pub sessions_opened: u64,
+    /// Sessions whose connection broke while something was registered on them.
+    pub sessions_lost: u64,
     /// Statements not remembered because there are too many members, and news of members that found no room.
     pub statements_dropped: u64,
     /// Juries that reached a member which this node could not reach.
@@ -65,7 +69,7 @@ pub struct Counters {
 
 impl Counters {
     /// How many there are.
-    pub const COUNT: usize = 29;
+    pub const COUNT: usize = 31;
 
     /// These, with what membership and broadcast have counted.
     pub(crate) fn with(self, members: &whither_gossip::Counters, news: &whither_gossip::BroadcastCounters) -> Self {
@@ -112,6 +116,12 @@ impl Counters {
             ("stalls_total", "Times this node found that it had stood still.", self.stalls),
             ("renewals_total", "Leases renewed.", self.renewals),
             ("leases_expired_total", "Leases that ran out.", self.leases_expired),
+            ("sessions_opened_total", "Sessions opened.", self.sessions_opened),
+            (
+                "sessions_lost_total",
+                "Sessions whose connection broke while something was registered on them.",
+                self.sessions_lost,
+            ),
             ("statements_dropped_total", "Statements about members that found no room.", self.statements_dropped),
             ("acquittals_total", "Members that others reached and this node did not.", self.acquittals),
             ("accusations_withheld_total", "Accusations withheld: hardly anybody was heard.", self.withheld),

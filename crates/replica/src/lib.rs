@@ -24,6 +24,7 @@ mod packets;
 mod ready;
 mod repair;
 mod rows;
+mod sessions;
 mod sharing;
 mod spreading;
 mod timers;
@@ -43,6 +44,7 @@ use freshness::Clocks;
 use leases::Leases;
 use pacing::Pacing;
 use repair::Repair;
+use sessions::Sessions;
 use sharing::Sharing;
 use spreading::News;
 use timers::{Timer, Timers};
@@ -73,6 +75,7 @@ pub struct Replica {
     clocks: Clocks,
     rows: Rows,
     leases: Leases,
+    sessions: Sessions,
     /// How many instances of each service this node owns.
     owned: BTreeMap<ServiceName, usize>,
     /// Own changes that wait to be told: the last ones before the head, or none if they are to be gathered.
@@ -120,6 +123,7 @@ impl Replica {
             clocks: Clocks::default(),
             rows,
             leases: Leases::default(),
+            sessions: Sessions::default(),
             owned: BTreeMap::new(),
             outbox: alloc::vec::Vec::new(),
             told: Seq(0),
@@ -233,7 +237,7 @@ impl Replica {
         if late > limits::STALL {
             // Renewals may have piled up unread while nobody was looking: leases get the time back.
             self.leases.put_off(late);
-            self.timers.put_off(late, |timer| matches!(timer, Timer::Lease(_)));
+            self.timers.put_off(late, |timer| matches!(timer, Timer::Lease(_) | Timer::Session(_)));
         }
         self.detector.wake(now.mono);
         self.broadcast.wake(now.mono, self.detector.roster_mut());
@@ -244,6 +248,7 @@ impl Replica {
                 Timer::Sync => self.compare_with_somebody(),
                 Timer::Gap(node) => self.gap_due(node),
                 Timer::Lease(row) => self.lease_due(row),
+                Timer::Session(session) => self.session_due(session),
                 Timer::Remember => self.remember_freshness(),
                 // What waited is told when what is ready is next asked for.
                 Timer::Speak => {}

@@ -27,6 +27,8 @@ struct Watched {
     sent_at: Instant,
     copies: u32,
     acknowledged: u32,
+    /// Queueing that is not worth slowing down for.
+    tolerated: Duration,
 }
 
 /// The shortest answer lately: what there is without a queue.
@@ -41,8 +43,10 @@ struct Usual {
 const PAUSE_MIN: Duration = Duration::from_millis(25);
 /// The longest: with it, comparing replicas is quicker than telling.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// Queueing that is not worth slowing down for.
+/// Queueing that is not worth slowing down for ...
 const QUEUE_TOLERATED: Duration = Duration::from_millis(40);
+/// ... and so much more for each kilobyte of the news itself, which takes its time on any line: 10 MB a second.
+const TOLERATED_PER_KB: Duration = Duration::from_micros(100);
 /// When the answers to watched news are late beyond doubt.
 const LATE: Duration = Duration::from_secs(1);
 /// Who was silent for so long starts as if nothing had been.
@@ -84,14 +88,16 @@ impl Pacing {
         self.until
     }
 
-    /// Own news `number` left, to `copies` peers.
-    pub(crate) fn spoke(&mut self, now: Instant, number: u64, copies: u32) {
+    /// Own news `number` of so many bytes left, to `copies` peers.
+    pub(crate) fn spoke(&mut self, now: Instant, number: u64, copies: u32, bytes: usize) {
         if now.since(self.until) > FORGOTTEN {
             self.pause = Duration::ZERO;
         }
         self.until = now + self.pause;
         if self.watched.is_none() && copies > 0 {
-            self.watched = Some(Watched { number, sent_at: now, copies, acknowledged: 0 });
+            let kilobytes = u32::try_from(bytes / 1_000).unwrap_or(u32::MAX);
+            let tolerated = QUEUE_TOLERATED + TOLERATED_PER_KB.saturating_mul(kilobytes);
+            self.watched = Some(Watched { number, sent_at: now, copies, acknowledged: 0, tolerated });
         }
     }
 
@@ -102,9 +108,9 @@ impl Pacing {
         if watched.acknowledged * 2 < watched.copies {
             return;
         }
-        let took = now.since(watched.sent_at);
+        let (took, tolerated) = (now.since(watched.sent_at), watched.tolerated);
         self.watched = None;
-        if self.usual.excess(took) > QUEUE_TOLERATED {
+        if self.usual.excess(took) > tolerated {
             self.slow_down();
         } else {
             self.pause = self.pause * 3 / 4;
@@ -129,7 +135,7 @@ mod tests {
 
     /// Tells news `number` to ten peers at `now`, of whom six acknowledge it `after` so many milliseconds.
     fn tell(pacing: &mut Pacing, number: u64, now: u64, after: u64) {
-        pacing.spoke(at(now), number, 10);
+        pacing.spoke(at(now), number, 10, 200);
         (0..6).for_each(|_| pacing.acknowledged(at(now + after), number));
     }
 
@@ -154,7 +160,7 @@ mod tests {
         let mut now = at(2_500);
         for number in 6..40 {
             now = now.max(pacing.until());
-            pacing.spoke(now, number, 10);
+            pacing.spoke(now, number, 10, 200);
             (0..6).for_each(|_| pacing.acknowledged(now + Duration::from_millis(4), number));
         }
         assert!(pacing.may_speak(now), "after answers as usual");
@@ -172,12 +178,12 @@ mod tests {
         let mut pacing = Pacing::default();
         let mut now = at(0);
         for number in 0..30 {
-            pacing.spoke(now, number, 10);
+            pacing.spoke(now, number, 10, 200);
             now = now.max(pacing.until()) + LATE + Duration::from_millis(1);
             pacing.may_speak(now);
             assert!(pacing.until() <= now + PAUSE_MAX);
         }
-        pacing.spoke(now, 30, 10);
+        pacing.spoke(now, 30, 10, 200);
         assert!(!pacing.may_speak(now + Duration::from_millis(500)));
     }
 }

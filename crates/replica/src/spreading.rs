@@ -116,7 +116,8 @@ impl Replica {
         let Some(first) = forwards.iter().find(own) else { return };
         let number = first.leaflet.rumour.number;
         let copies = forwards.iter().filter(own).filter(|forward| forward.leaflet.rumour.number == number).count();
-        self.pacing.spoke(self.now.mono, number, u32::try_from(copies).unwrap_or(u32::MAX));
+        let bytes = first.payload.changes.iter().map(Bytes::len).sum();
+        self.pacing.spoke(self.now.mono, number, u32::try_from(copies).unwrap_or(u32::MAX), bytes);
     }
 
     /// Cuts changes into pieces of news, each a datagram or, when there is a burst, a stream message.

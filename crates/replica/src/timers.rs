@@ -2,7 +2,7 @@
 
 use crate::rows::RowIx;
 use alloc::collections::{BTreeMap, BTreeSet};
-use whither_model::{Instant, NodeId};
+use whither_model::{Instant, NodeId, SessionId};
 
 /// Why the core wants to be woken. At most one of each is set at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Gap(NodeId),
     /// A lease may have run out.
     Lease(RowIx),
+    /// A session that was lost has had its grace.
+    Session(SessionId),
     /// Write down up to when members are known.
     Remember,
     /// Own changes that were held back may be told.

@@ -16,7 +16,7 @@ use crate::world::{Setup, World};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
-use whither_model::{Ack, Command, Health, Outcome, Port, PortName, Registration};
+use whither_model::{Ack, Command, Health, Outcome, Port, PortName, Registration, SessionEnd};
 
 /// Runs a story and returns it with the output that came.
 ///
@@ -62,6 +62,7 @@ impl Narrator {
             "cluster" => self.cluster(words),
             "register" => self.register(words),
             "deregister" | "renew" | "drain" => self.change(name, words),
+            "session" | "close" | "lose" => self.session(name, words),
             "leave" => {
                 let command = Command::Leave;
                 let node = node(words.first())?;
@@ -113,6 +114,8 @@ impl Narrator {
             }
             Some(Ok(Outcome::Renewed { lease: Some(lease) })) => format!("ok, {} ms more", lease.as_millis()),
             Some(Ok(Outcome::Renewed { lease: None })) => "ok, no lease".into(),
+            Some(Ok(Outcome::Opened { session })) => format!("ok {session}"),
+            Some(Ok(Outcome::Ended { instances })) => format!("ok, {instances} ended"),
             Some(Ok(Outcome::Begun)) => "ok".into(),
             Some(Err(refusal)) => format!("refused: {refusal}"),
         })
@@ -120,7 +123,9 @@ impl Narrator {
 
     fn register(&mut self, words: &[&str]) -> Result<String, String> {
         let [at, service, id, address, options @ ..] = words else {
-            return Err("expected: register NODE SERVICE ID ADDRESS [ttl=MS] [ack=durable] [health=…]".into());
+            return Err(
+                "expected: register NODE SERVICE ID ADDRESS [ttl=MS] [session=ID] [ack=durable] [health=…]".into()
+            );
         };
         let address: SocketAddr = parse(Some(address), "address")?;
         let mut registration =
@@ -131,11 +136,27 @@ impl Narrator {
             match option.split_once('=') {
                 Some(("ttl", ms)) => registration.lease = Some(Duration::from_millis(parse(Some(&ms), "ttl")?)),
                 Some(("ack", "durable")) => ack = Ack::Durable,
+                Some(("session", session)) => registration.session = Some(parse(Some(&session), "session")?),
                 Some(("health", health)) => registration.health = parse(Some(&health), "health")?,
                 _ => return Err(format!("no such option: {option}")),
             }
         }
         self.ask(node(Some(at))?, Command::Register { registrations: vec![registration], ack })
+    }
+
+    fn session(&mut self, name: &str, words: &[&str]) -> Result<String, String> {
+        let at = node(words.first())?;
+        let command = match name {
+            "session" => {
+                let grace = words.get(1).map_or(Ok(10_000), |_| parse(words.get(1), "grace in milliseconds"))?;
+                Command::OpenSession { grace: Duration::from_millis(grace) }
+            }
+            end => {
+                let end = if end == "lose" { SessionEnd::Lost } else { SessionEnd::Closed };
+                Command::EndSession { session: parse(words.get(1), "session")?, end }
+            }
+        };
+        self.ask(at, command)
     }
 
     fn change(&mut self, name: &str, words: &[&str]) -> Result<String, String> {

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, May)] = &[
     ("store", May::Only(&["model"])),             // Knows encoded rows, not what they mean.
     ("transport", May::Only(&[])),                // Knows bytes and addresses, not records.
     ("directory", May::Only(&["model"])),         // Where surfaces and node meet: it knows neither.
+    ("checks", May::Only(&["model"])),            // Probes addresses; knows no catalog and no surface.
     ("node", May::Only(&["model", "replica", "store", "transport", "directory"])), // Joins them; knows no surface.
     ("api-*", May::Only(&["model", "directory"])), // An API never meets the node, nor another API.
     ("sim", May::Only(&["model", "gossip", "replica", "directory", "population"])), // Takes the place of node, store and transport.

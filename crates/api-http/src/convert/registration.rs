@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use whither_model::limits::REGISTRATIONS_PER_REQUEST_MAX;
 use whither_model::name::BadName;
+use whither_model::session::NotASessionId;
 use whither_model::{InstanceId, Invalid, Port, PortName, Registration, ServiceName};
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "service", "id", "address", "port", "ports", "tags", "meta", "weight", "version", "zone", "state", "health", "ttl",
+    "session",
 ];
 
 /// Reads the body of a request that registers one instance, whose name is in the path.
@@ -190,6 +192,11 @@ fn registration(
     if let Some((path, value)) = fields.take("ttl") {
         registration.lease = Some(duration(&value, &path)?);
     }
+    if let Some((path, value)) = fields.take("session") {
+        let text = value.text(&path, "the 16 hexadecimal digits of an open session")?;
+        let session = text.parse().map_err(|bad: NotASessionId| Invalid::new(path, format!("is {text:?}, {bad}")))?;
+        registration.session = Some(session);
+    }
     registration.check().map_err(|bad| Invalid::new(fields.path_of(&bad.field), bad.problem))?;
     Ok(registration)
 }
@@ -246,23 +253,27 @@ fn meta(value: Json, path: &str) -> Result<Arc<[Pair]>, Invalid> {
 
 /// Milliseconds as a number, or a text such as `500ms`, `10s`, `2m` or `1h`.
 fn duration(value: &Json, path: &str) -> Result<Duration, Invalid> {
-    let millis = match value {
-        Json::Natural(millis) => Some(*millis),
-        Json::Text(text) => {
-            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-            let (number, unit) = text.split_at(digits);
-            let factor = match unit {
-                "ms" => Some(1),
-                "s" => Some(1_000),
-                "m" => Some(60_000),
-                "h" => Some(3_600_000),
-                _ => None,
-            };
-            factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor))
-        }
+    let read = match value {
+        Json::Natural(millis) => Some(Duration::from_millis(*millis)),
+        Json::Text(text) => duration_of(text),
         _ => None,
     };
-    millis.map(Duration::from_millis).ok_or_else(|| {
+    read.ok_or_else(|| {
         value.unexpected(path, "a text such as \"10s\", \"500ms\" or \"2m\", or a whole number of milliseconds")
     })
+}
+
+/// `500ms`, `10s`, `2m` or `1h`; zero needs no unit.
+pub(crate) fn duration_of(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "" if number == "0" => 1,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor).map(Duration::from_millis)
 }

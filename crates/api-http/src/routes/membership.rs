@@ -120,7 +120,7 @@ pub(super) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Answered {
 async fn begin(app: &App, command: Command, body: BegunOut) -> Answered {
     match app.directory.submit(command).await {
         Ok(Outcome::Begun) => Ok(answer(StatusCode::ACCEPTED, &body)),
-        Ok(Outcome::Written { .. } | Outcome::Renewed { .. }) => Err(Problem::odd_outcome()),
+        Ok(_) => Err(Problem::odd_outcome()),
         Err(refusal) => Err(Problem::refused(&refusal, &app.directory)),
     }
 }

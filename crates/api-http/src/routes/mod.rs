@@ -6,6 +6,7 @@ mod membership;
 mod paths;
 mod register;
 mod resolve;
+mod session;
 mod watch;
 
 use crate::config::Config;
@@ -67,6 +68,8 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
         .routes(routes!(register::renew))
         .routes(routes!(register::set_state))
         .routes(routes!(register::register_many))
+        .routes(routes!(session::open))
+        .routes(routes!(session::close))
         .routes(routes!(membership::nodes))
         .routes(routes!(membership::join))
         .routes(routes!(membership::leave))

@@ -96,6 +96,8 @@ pub(super) struct Registration {
     /// Without it, it counts until it is told otherwise.
     #[schema(value_type = String)]
     ttl: Option<String>,
+    /// The session that it is registered on and dies with, as opening one answered.
+    session: Option<String>,
 }
 
 /// One of many registrations.
@@ -197,7 +199,7 @@ pub(super) async fn renew(State(app): State<Arc<App>>, OfInstance(service, id): 
     let health = Query::parse(uri.query(), &["health"], &[])?.word::<Health>("health")?;
     match submit(&app, Command::Renew { service, id, health }).await? {
         Outcome::Renewed { lease } => Ok(answer(StatusCode::OK, &RenewedOut { ttl_ms: millis(lease) })),
-        Outcome::Written { .. } | Outcome::Begun => Err(Problem::odd_outcome()),
+        _ => Err(Problem::odd_outcome()),
     }
 }
 
@@ -266,14 +268,14 @@ pub(super) async fn register_many(State(app): State<Arc<App>>, uri: Uri, headers
     Ok(answer(StatusCode::OK, &BulkWrittenOut { written: count, created, version: Text(version), index }))
 }
 
-async fn submit(app: &App, command: Command) -> Result<Outcome, Problem> {
+pub(super) async fn submit(app: &App, command: Command) -> Result<Outcome, Problem> {
     app.directory.submit(command).await.map_err(|refusal| Problem::refused(&refusal, &app.directory))
 }
 
 async fn write(app: &App, command: Command) -> Result<(Version, usize), Problem> {
     match submit(app, command).await? {
         Outcome::Written { version, created } => Ok((version, created)),
-        Outcome::Renewed { .. } | Outcome::Begun => Err(Problem::odd_outcome()),
+        _ => Err(Problem::odd_outcome()),
     }
 }
 

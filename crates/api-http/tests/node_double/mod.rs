@@ -7,7 +7,7 @@ use std::time::Duration;
 use whither_directory::{Clock, Directory, Envelope, Identity, Publisher};
 use whither_model::{
     Command, Delta, Epoch, Health, Instance, InstanceId, Instant, Member, MemberState, NodeId, Outcome, Refusal,
-    Registration, Seq, ServiceName, Version, WallTime,
+    Registration, Seq, ServiceName, SessionId, Version, WallTime,
 };
 
 /// A directory with something behind it.
@@ -23,6 +23,7 @@ struct State {
     seq: u64,
     refuse: Option<Refusal>,
     asked: Vec<Command>,
+    sessions: Vec<SessionId>,
 }
 
 pub(crate) fn node(n: u64) -> NodeId {
@@ -47,7 +48,14 @@ impl NodeDouble {
         };
         let (directory, mut queue) = Directory::new(identity, clock.clone());
         let publisher = Publisher::new(Arc::clone(&directory));
-        let state = State { publisher, instances: BTreeMap::new(), seq: 0, refuse: None, asked: Vec::new() };
+        let state = State {
+            publisher,
+            instances: BTreeMap::new(),
+            seq: 0,
+            refuse: None,
+            asked: Vec::new(),
+            sessions: Vec::new(),
+        };
         let double = Self { directory, clock, state: Arc::new(Mutex::new(state)) };
         double.member(OWN, "a", MemberState::Alive);
         let state = Arc::clone(&double.state);
@@ -162,6 +170,26 @@ impl State {
                 let registration = Registration { state, ..self.known(&service, &id)? };
                 self.set(registration);
                 Ok(Outcome::Written { version: self.version(), created: 0 })
+            }
+            Command::OpenSession { .. } => {
+                self.seq += 1;
+                let session = SessionId::new(self.seq).expect("not zero");
+                self.sessions.push(session);
+                Ok(Outcome::Opened { session })
+            }
+            Command::EndSession { session, .. } => {
+                let at =
+                    self.sessions.iter().position(|open| *open == session).ok_or(Refusal::NoSession { session })?;
+                self.sessions.remove(at);
+                let held = |one: &&Arc<Instance>| one.registration.session == Some(session);
+                let dead: Vec<Registration> =
+                    self.instances.values().filter(held).map(|one| one.registration.clone()).collect();
+                let instances = dead.len();
+                for Registration { service, id, .. } in dead {
+                    self.instances.remove(&(service.clone(), id.clone()));
+                    self.publisher.apply(Delta::InstanceGone { service, id, owner: node(OWN) });
+                }
+                Ok(Outcome::Ended { instances })
             }
             Command::Join { .. } | Command::Leave => Ok(Outcome::Begun),
         };

@@ -39,10 +39,11 @@ async fn every_operation_of_the_document_is_routed() {
     let routes = routes(&node);
     let document = document().await;
     for (path, item) in document["paths"].as_object().unwrap() {
-        if path.starts_with("/v1/watch") {
-            continue; // Has no end; see the tests of watches.
+        if path.starts_with("/v1/watch") || path == "/v1/sessions" {
+            continue; // Has no end; see the tests of watches and sessions.
         }
         let filled = path.replace("{namespace}", "prod").replace("{service}", "web").replace("{id}", "w1");
+        let filled = filled.replace("{session}", "00000000000000ff");
         for method in item.as_object().unwrap().keys() {
             let reply = ask(&routes, &format!("{} {filled}", method.to_uppercase())).await;
             assert!(!reply.text.contains("problem:not-found"), "{method} {filled}: {}", reply.text);
@@ -75,6 +76,9 @@ async fn every_example_body_is_accepted() {
                 ref items => Value::Array(vec![resolved(&document, items)["example"].clone()]),
             };
             assert!(example.is_object() || example[0].is_object(), "{method} {path} has no example");
+            if path == "/v1/sessions" {
+                continue; // Has no end; see the tests of sessions.
+            }
             let filled = path.replace("{namespace}", "prod").replace("{service}", "web").replace("{id}", "w1");
             let reply = send(&routes, &format!("{} {filled}", method.to_uppercase()), &example.to_string()).await;
             assert!(reply.status.is_success(), "{method} {path}: {}", reply.text);

@@ -5,6 +5,7 @@ mod document;
 mod node_double;
 mod reads;
 mod refusals;
+mod sessions;
 mod sockets;
 mod watches;
 mod wire;

@@ -57,7 +57,8 @@ async fn problems_are_told_whole() {
         &ask(&routes, "GET /v1/service/prod/recos").await,
         &json!({"type": "urn:whither:problem:not-found", "title": "There is nothing at this path", "status": 404,
                 "detail": "there is nothing at \"/v1/service/prod/recos\"; near it: \
-                           /v1/services/{namespace}/{service}, /v1/watch/{namespace}/{service}, /v1/services; \
+                           /v1/services/{namespace}/{service}, /v1/watch/{namespace}/{service}, \
+                           /v1/sessions/{session}; \
                            GET / lists everything"}),
     );
     let reply = ask(&routes, "POST /v1/services/prod/recos/instances/r1").await;

@@ -62,6 +62,7 @@ async fn every_field_arrives_as_it_was_sent() {
         state: State::Starting,
         health: Health::Warning,
         lease: Some(Duration::from_secs(120)),
+        session: None,
     };
     assert_eq!(node.asked(), [Command::Register { registrations: vec![registration], ack: Ack::Durable }]);
 }

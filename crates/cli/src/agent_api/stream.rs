@@ -10,12 +10,12 @@ const LINE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// An open watch.
 pub(crate) struct EventStream {
     agent: AgentAddress,
-    reader: BufReader<Box<dyn Read>>,
+    reader: BufReader<Box<dyn Read + Send>>,
     line: Vec<u8>,
 }
 
 impl EventStream {
-    pub(super) fn new(agent: AgentAddress, reader: impl Read + 'static) -> Self {
+    pub(super) fn new(agent: AgentAddress, reader: impl Read + Send + 'static) -> Self {
         Self { agent, reader: BufReader::new(Box::new(reader)), line: Vec::new() }
     }
 

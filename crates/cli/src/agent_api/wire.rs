@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Ports {
 }
 
 /// The body of a registration: only what was said; the rest is the agent's to fill in.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Registration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<String>,
@@ -97,6 +97,15 @@ pub(crate) struct Registration {
     pub(crate) health: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ttl: Option<String>,
+}
+
+/// A registration that says itself what it is called.
+#[derive(Debug, Serialize)]
+pub(crate) struct NamedRegistration<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) id: &'a str,
+    #[serde(flatten)]
+    pub(crate) registration: &'a Registration,
 }
 
 fn ports_are_empty(ports: &Ports) -> bool {
@@ -269,7 +278,7 @@ pub(crate) struct NodeCounts {
     pub(crate) left: u64,
 }
 
-/// A line of a watch.
+/// A line of a watch, or of a session.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Event {
     /// `reset`, `change`, `service`, `nodes`, `current`, `heartbeat`, or one that is newer than this client.
@@ -288,4 +297,7 @@ pub(crate) struct Event {
     pub(crate) removed: Vec<String>,
     #[serde(default)]
     pub(crate) nodes: Vec<Node>,
+    /// Of `open`, the first line of a session.
+    #[serde(default)]
+    pub(crate) session: Option<String>,
 }

@@ -1,23 +1,22 @@
 //! `whither register`.
 
 use super::Session;
+use super::description::Description;
 use super::services::counted;
-use crate::agent_api::wire::{Ports, Registration, Written, WrittenMany};
+use crate::agent_api::wire::{Registration, Written, WrittenMany};
 use crate::agent_api::{Answer, Method, Target};
 use crate::config::hostname;
 use crate::duration;
 use crate::failure::{DONE, Usage};
 use crate::keeper::{Beat, Keeper};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
-use whither_model::{Health, InstanceId, PortName, ServiceName, State};
+use whither_model::{Health, InstanceId, ServiceName, State};
 
 /// Largest file of registrations: as many as one request may hold, each as large as it may be.
 const FILE_BYTES_MAX: u64 = 160 * 1024 * 1024;
@@ -38,30 +37,8 @@ pub(crate) struct Args {
     /// The service: name, or namespace/name
     #[arg(required_unless_present = "file")]
     service: Option<ServiceName>,
-    /// A port, or name=port; the first is the one callers get who name none
-    #[arg(long, short = 'p', value_name = "[NAME=]PORT", value_parser = parse_port)]
-    port: Vec<(PortName, u16)>,
-    /// Which instance [default: <service>-<host>-<first port>]
-    #[arg(long)]
-    id: Option<InstanceId>,
-    /// Where it listens, an IP address [default: that of the agent]
-    #[arg(long, value_name = "IP")]
-    address: Option<IpAddr>,
-    /// A label for selection; may be repeated
-    #[arg(long, help_heading = "What it is")]
-    tag: Vec<String>,
-    /// Anything else worth knowing; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_meta, help_heading = "What it is")]
-    meta: Vec<(String, String)>,
-    /// Its share of traffic, relative to the others [default: 100]
-    #[arg(long, value_name = "1..65535", value_parser = clap::value_parser!(u16).range(1..), help_heading = "What it is")]
-    weight: Option<u16>,
-    /// The version of its software
-    #[arg(long, help_heading = "What it is")]
-    version: Option<String>,
-    /// Its failure domain [default: that of the agent]
-    #[arg(long, help_heading = "What it is")]
-    zone: Option<String>,
+    #[command(flatten)]
+    description: Description,
     /// Where it is in its life: starting, up, draining or maintenance [default: up]
     #[arg(long, help_heading = "How it is")]
     state: Option<State>,
@@ -90,10 +67,7 @@ pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode
         return many(file, args.durable, session);
     }
     let service = args.service.as_ref().ok_or_else(|| Usage("no service is named".into()))?;
-    let id = match &args.id {
-        Some(id) => id.clone(),
-        None => default_id(service, args.port.first().map(|(_, port)| *port), &hostname())?,
-    };
+    let id = args.description.id(service, &hostname())?;
     let body = serde_json::to_vec(&registration(args)?)?;
     let instance = Target::instance(service, &id);
     if let (Some(ttl), true) = (args.ttl, args.keep) {
@@ -194,88 +168,10 @@ fn many(file: &Path, durable: bool, session: &mut Session) -> anyhow::Result<Exi
 }
 
 fn registration(args: &Args) -> Result<Registration, Usage> {
-    let mut ports = Ports::default();
-    for (name, port) in &args.port {
-        if ports.0.iter().any(|(other, _)| other == name.as_str()) {
-            let why =
-                format!("--port {port}: there is another port called {name}; name it, for example metrics={port}");
-            return Err(Usage(why));
-        }
-        ports.0.push((name.to_string(), *port));
-    }
-    let mut meta = BTreeMap::new();
-    for (key, value) in &args.meta {
-        if meta.insert(key.clone(), value.clone()).is_some() {
-            return Err(Usage(format!("--meta {key}={value}: {key} is given twice")));
-        }
-    }
     Ok(Registration {
-        address: args.address.map(|address| address.to_string()),
-        ports,
-        tags: args.tag.clone(),
-        meta,
-        weight: args.weight,
-        version: args.version.clone(),
-        zone: args.zone.clone(),
         state: args.state.map(State::as_str),
         health: args.health.map(Health::as_str),
         ttl: args.ttl.map(duration::exact),
+        ..args.description.registration()?
     })
-}
-
-/// `<service>-<host>-<first port>`: the same at every start, so that a restart sets the instance anew.
-fn default_id(service: &ServiceName, port: Option<u16>, host: &str) -> Result<InstanceId, Usage> {
-    let port = port.map(|port| format!("-{port}")).unwrap_or_default();
-    format!("{}-{host}{port}", service.service())
-        .parse()
-        .map_err(|bad| Usage(format!("this host's name cannot be part of an id ({bad}); give one with --id")))
-}
-
-fn parse_port(text: &str) -> Result<(PortName, u16), String> {
-    let (name, number) = match text.split_once('=') {
-        Some((name, number)) => (name.parse().map_err(|bad: whither_model::name::BadName| bad.to_string())?, number),
-        None => (PortName::default(), text),
-    };
-    match number.parse() {
-        Ok(port) if port != 0 => Ok((name, port)),
-        _ => Err(format!("{number:?} is not a port; expected 1 to 65535, for example 8080 or http=8080")),
-    }
-}
-
-fn parse_meta(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("{text:?} is not a pair; expected key=value, for example commit=1a2b3c")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_numbers_with_or_without_a_name() {
-        assert_eq!(parse_port("8080").unwrap(), (PortName::default(), 8080));
-        assert_eq!(parse_port("http=80").unwrap(), ("http".parse().unwrap(), 80));
-        assert_eq!(
-            parse_port("http=0").unwrap_err(),
-            "\"0\" is not a port; expected 1 to 65535, for example 8080 or http=8080"
-        );
-        assert!(parse_port("HTTP=80").unwrap_err().contains("try \"http\""));
-        assert!(parse_port("70000").is_err());
-    }
-
-    #[test]
-    fn the_default_id_is_the_same_at_every_start() {
-        let service = "prod/recos".parse().unwrap();
-        assert_eq!(default_id(&service, Some(8080), "web-1").unwrap().as_str(), "recos-web-1-8080");
-        assert_eq!(default_id(&service, None, "web-1").unwrap().as_str(), "recos-web-1");
-        assert!(default_id(&service, None, "a b").unwrap_err().to_string().contains("give one with --id"));
-    }
-
-    #[test]
-    fn meta_is_pairs() {
-        assert_eq!(parse_meta("a=b=c").unwrap(), ("a".into(), "b=c".into()));
-        assert!(parse_meta("=b").is_err() && parse_meta("a").is_err());
-    }
 }

@@ -35,7 +35,7 @@ use whither_sim::study::{Deploy, Partition, Plan, Regions, Run, Settings, Summar
 #[command(after_help = "Examples:
   whither simulate                                      a thousand nodes in one data centre
   whither simulate --nodes 5000 --regions world         how fast is news, around the world?
-  whither simulate --regions 5 --deploy 20%:10s         a rolling restart of five regions: who notices what?
+  whither simulate --regions 5 --deploy 20%:10s         a rolling restart: who notices what?
   whither simulate --loss 5% --burst 50ms --kill 10%    a bad network, and a rack dies
   whither simulate --partition 20s:30% --deploy 10%     a division, and a rolling restart
   whither simulate --probe-interval 400ms --suspicion 2 other settings of [membership]

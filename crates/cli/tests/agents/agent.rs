@@ -58,15 +58,15 @@ pub(crate) fn refused(command: &mut Command) -> (i32, String) {
 }
 
 /// A process that does not outlive its handle.
-struct Process(Child);
+pub(super) struct Process(pub(super) Child);
 
 impl Process {
-    fn spawn(command: &mut Command) -> Self {
+    pub(super) fn spawn(command: &mut Command) -> Self {
         Self(command.spawn().expect("the program runs"))
     }
 
     #[track_caller]
-    fn await_end(&mut self, what: &str, within: Duration) -> ExitStatus {
+    pub(super) fn await_end(&mut self, what: &str, within: Duration) -> ExitStatus {
         eventually(what, within, || {
             self.0.try_wait().expect("a child can be waited for").ok_or_else(|| "it runs".to_owned())
         })

@@ -1,12 +1,16 @@
 //! Agents as processes: started, signalled and asked, and never left behind.
 
 mod agent;
+mod dns;
 mod http;
+mod server;
 mod waiting;
 mod watch;
 
 pub(crate) use agent::{Agent, command, refused};
+pub(crate) use dns::srv_ports;
 pub(crate) use http::{Answer, exchange};
+pub(crate) use server::{Plan, Port, Server, await_closed};
 pub(crate) use waiting::eventually;
 pub(crate) use watch::Watch;
 

@@ -3,11 +3,13 @@
 mod copy;
 mod crashes;
 mod death;
+mod deploy;
 mod disk;
 mod goodbye;
 mod lease;
 mod pause;
 mod registration;
+mod run;
 mod seed_name;
 mod start_trouble;
 mod watching;

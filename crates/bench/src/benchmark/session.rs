@@ -1,0 +1,196 @@
+//! From the kill of a process that holds a session to the event on another node's watch.
+
+use super::Benchmark;
+use crate::cluster::Cluster;
+use crate::http_client::{Connection, request};
+use crate::limit::udp::Pinger;
+use crate::limit::{Kind, Server};
+use crate::process::Process;
+use crate::record::NAMESPACE;
+use crate::report::{Measure, Report};
+use crate::sample::Sample;
+use crate::setup::Setup;
+use crate::watch_stream::{Line, WatchStream};
+use anyhow::{Context, Result, anyhow, ensure};
+use serde::Deserialize;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What this file measures.
+pub(super) const BENCHMARK: Benchmark = Benchmark {
+    name: "session",
+    about: "kill -9 of a process that holds a session until the event is on another node's watch stream; idle wire",
+    run,
+};
+
+/// Kills.
+const KILLS: usize = 100;
+/// Instances of the watched service, registered anew in turn.
+const INSTANCES: usize = 16;
+/// Between two steps: each finds the wire idle.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long a process may take to start, and an event to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    changed: Vec<Changed>,
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    version: String,
+    status: String,
+}
+
+/// What was measured of each kill and of each registration beside it.
+#[derive(Default)]
+struct Measured {
+    /// Kill until the event elsewhere, at each of the other nodes.
+    death: Vec<Duration>,
+    /// Registration at the same node until the event elsewhere, at each of the other nodes.
+    birth: Vec<Duration>,
+    /// Kill until another connection of the same process has ended, as this process reads it.
+    end: Vec<Duration>,
+    /// UDP round trips.
+    udp: Vec<Duration>,
+}
+
+fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let cluster = Cluster::start(setup, 3)?;
+    let measured = kill(&cluster, setup.n_or(KILLS))?;
+    let (end, udp) = (Sample::micros(measured.end), Sample::micros(measured.udp));
+    let (death, birth) = (Sample::micros(measured.death), Sample::micros(measured.birth));
+    let one_way = udp.p50() / 2.0;
+    let limit = end.p50() + one_way;
+    let count = death.len() as u64;
+    for (which, percent) in [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("max", 100.0)] {
+        let value = death.percentile(percent);
+        report.add(Measure::lower(format!("kill to event elsewhere {which}"), value, "us", count).against(limit));
+    }
+    for (which, percent) in [("p50", 50.0), ("p99", 99.0)] {
+        let value = birth.percentile(percent);
+        let name = format!("broadcast: register to event elsewhere {which}");
+        report.add(Measure::lower(name, value, "us", birth.len() as u64));
+    }
+    let beyond = death.p50() - birth.p50();
+    report.add(Measure::lower("kill to event elsewhere p50, beyond a broadcast", beyond, "us", count));
+    report.add(Measure::lower("limit: kill to end of a connection p50", end.p50(), "us", end.len() as u64));
+    report.add(Measure::lower("limit: kill to end of a connection p99", end.percentile(99.0), "us", end.len() as u64));
+    report.add(Measure::lower("limit: UDP one way p50, as idle", one_way, "us", udp.len() as u64));
+    Ok(())
+}
+
+/// Starts and kills one process after the other, and registers an instance without a session after each.
+fn kill(cluster: &Cluster, n: usize) -> Result<Measured> {
+    let udp = Server::start(Kind::Udp, 0)?;
+    let pinger = Pinger::new(udp.address)?;
+    let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
+    let mut node = Connection::open(cluster.agents[0].http)?;
+    let open = |node: usize| WatchStream::open(cluster.agents[node].http, &format!("/v1/watch/{NAMESPACE}/session"));
+    let others = [open(1)?, open(2)?];
+    let mut measured = Measured::default();
+    for number in 0..n {
+        let client = start(cluster.agents[0].http, &listener, number)?;
+        let mut connection = listener.accept().context("cannot accept")?.0;
+        for watch in &others {
+            arrival(watch, number, "passing")?;
+        }
+        std::thread::sleep(PAUSE);
+        let ended = std::thread::spawn(move || {
+            // A reset is an end as well.
+            drop(connection.read(&mut [0]));
+            Instant::now()
+        });
+        std::thread::sleep(PAUSE);
+        let begun = Instant::now();
+        drop(client);
+        for watch in &others {
+            measured.death.push(arrival(watch, number, "critical")? - begun);
+        }
+        measured.end.push(ended.join().map_err(|_| anyhow!("the reader panicked"))? - begun);
+
+        std::thread::sleep(PAUSE);
+        let born = n + number;
+        let path = format!("/v1/services/{NAMESPACE}/session/instances/born-{}", number % INSTANCES);
+        let asked = request("PUT", &path, &format!(r#"{{"address":"10.0.0.1","port":8080,"version":"{born}"}}"#));
+        let begun = Instant::now();
+        node.exchange(&asked)?;
+        for watch in &others {
+            measured.birth.push(arrival(watch, born, "passing")? - begun);
+        }
+        std::thread::sleep(PAUSE);
+        measured.udp.push(pinger.round_trip()?);
+    }
+    Ok(measured)
+}
+
+/// Starts a process that holds a session, and waits until it does.
+fn start(agent: SocketAddr, listener: &TcpListener, number: usize) -> Result<Process> {
+    let own = std::env::current_exe().context("cannot find out where this program is")?;
+    let seen_by = listener.local_addr()?;
+    let mut command = Command::new(own);
+    command.args(["--hold", &agent.to_string(), &seen_by.to_string(), &number.to_string()]);
+    let client = Process::start(&mut command, "the holder of a session")?;
+    client.ready(PATIENCE)?;
+    Ok(client)
+}
+
+/// Is the process that holds a session, with one instance on it: at `agent`, with a second connection to `seen_by`. Until
+/// it is killed, or standard input ends.
+pub(crate) fn hold(agent: &str, seen_by: &str, number: &str) -> Result<()> {
+    let _seen = TcpStream::connect(seen_by).context("nobody looks on")?;
+    let mut stream = TcpStream::connect(agent).with_context(|| format!("cannot connect to http://{agent}"))?;
+    let id = number.parse::<usize>().context("no number")? % INSTANCES;
+    let instance = format!(
+        r#"[{{"service":"{NAMESPACE}/session","id":"held-{id}","address":"10.0.0.1","port":8080,"version":"{number}"}}]"#
+    );
+    // Longer than the benchmark takes, so that the end of one instance's grace does not disturb another's death.
+    stream.write_all(&request("POST", "/v1/sessions?grace=10m", &instance))?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while !line.contains(r#""event":"open""#) {
+        line.clear();
+        ensure!(reader.read_line(&mut line)? > 0, "the agent opened no session");
+    }
+    println!("ready {number}");
+    std::io::stdin().read_to_end(&mut Vec::new()).context("standard input cannot be read")?;
+    Ok(())
+}
+
+/// When the watch said that the instance with this number is of this status.
+fn arrival(watch: &WatchStream, number: usize, status: &str) -> Result<Instant> {
+    loop {
+        let line = watch.next(PATIENCE)?.ok_or_else(|| anyhow!("no event says that {number} is {status}"))?;
+        if says(&line, number, status)? {
+            return Ok(line.at);
+        }
+    }
+}
+
+fn says(line: &Line, number: usize, status: &str) -> Result<bool> {
+    let event: Event = serde_json::from_slice(&line.text)
+        .with_context(|| format!("a watch said {:?}", String::from_utf8_lossy(&line.text)))?;
+    let number = number.to_string();
+    Ok(event.changed.iter().any(|one| one.version == number && one.status == status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, says};
+    use std::time::Instant;
+
+    #[test]
+    fn a_death_is_told_from_a_birth() {
+        let line = |text: &str| Line { text: text.into(), at: Instant::now() };
+        let change = r#"{"event":"change","changed":[{"id":"held-1","version":"17","status":"critical"}]}"#;
+        assert!(says(&line(change), 17, "critical").unwrap());
+        assert!(!says(&line(change), 17, "passing").unwrap());
+        assert!(!says(&line(change), 1, "critical").unwrap());
+        assert!(!says(&line(r#"{"event":"heartbeat","age_ms":3}"#), 17, "critical").unwrap());
+        assert!(says(&line("no JSON"), 17, "critical").is_err());
+    }
+}
