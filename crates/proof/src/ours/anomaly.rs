@@ -53,7 +53,9 @@ pub fn run(effort: Effort, seed: u64) -> Report {
     for (name, manner) in &manners {
         for (how, trouble) in [("blocked as in the paper", Trouble::Blocked), ("stopped", Trouble::Stopped)] {
             let extent = match (effort, trouble) {
-                (Effort::Full, Trouble::Blocked) => Extent { repetitions: 1, every: 1 },
+                // The paper's 4 320 runs at its pace; at ours, which takes twice as long, a part of them.
+                (Effort::Full, Trouble::Blocked) if name.starts_with("paper") => Extent { repetitions: 10, every: 1 },
+                (Effort::Full, Trouble::Blocked) => Extent { repetitions: 3, every: 1 },
                 (Effort::Full, Trouble::Stopped) => Extent { repetitions: 1, every: 5 },
                 (Effort::Quick, _) => Extent { repetitions: 1, every: 23 },
             };
