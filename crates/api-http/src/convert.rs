@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use whither_directory::{Listed, NodeView, Selection, ServiceView, Status};
-use whither_model::{Instant, NodeId, Port, WallTime};
+use whither_model::{Instant, NodeId, Port, Registration, WallTime};
 
 /// Shows a value as the text it prints.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,8 @@ pub(crate) struct Explain {
     /// When its owner first heard of it (RFC 3339).
     #[schema(value_type = String)]
     claimed_at: Text<WallTime>,
-    /// Who testifies that it lives: `lease` (it renews) or `registrant` (it counts until it is told otherwise).
+    /// Who testifies that it lives: `session` (its process holds a connection), `lease` (it renews), both as `session and
+    /// lease`, or `registrant` (it counts until it is told otherwise).
     witness: &'static str,
     /// When it last changed in this node's views.
     index: u64,
@@ -147,7 +148,7 @@ impl<'a> InstanceOut<'a> {
             age_ms: millis(listed.age(now)),
             set_by: format!("{}.{}", instance.owner, instance.version),
             claimed_at: Text(instance.claimed_at),
-            witness: if instance.registration.lease.is_some() { "lease" } else { "registrant" },
+            witness: witness(&instance.registration),
             index: listed.changed.get(),
             chosen,
             why: why(listed.status, chosen),
@@ -165,12 +166,23 @@ pub(crate) fn is_chosen(status: Status, selection: Selection) -> bool {
     }
 }
 
+fn witness(registration: &Registration) -> &'static str {
+    match (registration.session, registration.lease) {
+        (Some(_), Some(_)) => "session and lease",
+        (Some(_), None) => "session",
+        (None, Some(_)) => "lease",
+        (None, None) => "registrant",
+    }
+}
+
 fn why(status: Status, chosen: bool) -> &'static str {
     match (status, chosen) {
         (Status::Passing, true) => "It is in service and well.",
         (Status::Warning, true) => "It is in service and usable, although its health is warning.",
-        (Status::Silent, true) => "Its lease ran out, but nothing usable is left and nobody said that it is dead.",
-        (Status::Silent, false) => "Its lease ran out and other instances are usable.",
+        (Status::Silent, true) => {
+            "Its lease or session ran out, but nothing usable is left and nobody said that it is dead."
+        }
+        (Status::Silent, false) => "Its lease or session ran out and other instances are usable.",
         (Status::Lost, true) => "Its owner is gone, but nothing usable is left and this is its last known good state.",
         (Status::Lost, false) => "Its owner is gone and other instances are usable.",
         (Status::Critical, _) => "A witness said that it does not work.",

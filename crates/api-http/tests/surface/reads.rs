@@ -149,7 +149,7 @@ async fn explain_gives_reasons() {
     );
     let silent = &json["instances"][1]["explain"];
     assert_eq!((&silent["witness"], &silent["chosen"]), (&json!("registrant"), &json!(false)));
-    assert_eq!(silent["why"], "Its lease ran out and other instances are usable.");
+    assert_eq!(silent["why"], "Its lease or session ran out and other instances are usable.");
     let one = ask(&routes, "GET /v1/services/default/web/instances/r2?explain=true").await.json();
     assert_eq!(one["explain"], *silent);
 }

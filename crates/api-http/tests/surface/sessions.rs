@@ -50,6 +50,9 @@ async fn one_more_may_be_registered_on_an_open_session_and_none_on_another() {
     let body = json!({"port": 80, "session": id}).to_string();
     let router = routes(&node);
     assert_eq!(send(&router, "PUT /v1/services/prod/web/instances/w1", &body).await.status, 201);
+    let explained = ask(&router, "GET /v1/services/prod/web/instances/w1?explain=true").await.json();
+    assert_eq!(explained["explain"]["witness"], "session");
+    assert!(!explained.to_string().contains(id), "who knows a session may end it: it is told to nobody else");
     let ended = ask(&router, &format!("DELETE /v1/sessions/{id}")).await;
     assert_eq!((ended.status.as_u16(), ended.json()), (200, json!({"instances": 1})));
     let again = ask(&router, &format!("DELETE /v1/sessions/{id}")).await;
