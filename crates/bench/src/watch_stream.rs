@@ -2,6 +2,8 @@
 
 use crate::http_client::Head;
 use anyhow::{Context, Result, anyhow, ensure};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,6 +22,21 @@ pub(crate) struct Line {
     pub(crate) text: Vec<u8>,
     /// When.
     pub(crate) at: Instant,
+}
+
+/// What an event says of the instances that changed, as far as `T` wants to know; nothing for events that say none.
+///
+/// # Errors
+/// The line is no event, or an instance lacks what `T` names.
+pub(crate) fn changed<T: DeserializeOwned>(line: &[u8]) -> Result<Vec<T>> {
+    #[derive(Deserialize)]
+    struct Event<T> {
+        #[serde(default = "Vec::new")]
+        changed: Vec<T>,
+    }
+    let event: Event<T> =
+        serde_json::from_slice(line).with_context(|| format!("a watch said {:?}", String::from_utf8_lossy(line)))?;
+    Ok(event.changed)
 }
 
 /// An open watch. Ends when dropped.

@@ -21,6 +21,13 @@ pub(crate) struct Trust {
     trusts_somebody: bool,
 }
 
+/// What a connection is encrypted for, as its handshake says (ALPN, RFC 7301).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Spoken {
+    Http1,
+    Http2,
+}
+
 struct Ways {
     verified: TlsConnector,
     unverified: TlsConnector,
@@ -50,31 +57,10 @@ impl Trust {
         Self { http1: ways(b"http/1.1"), http2: ways(b"h2"), trusts_somebody: !roots.is_empty() }
     }
 
-    /// Encrypts a connection over which HTTP/1.1 will be spoken.
+    /// Encrypts a connection over which `spoken` will be spoken.
     pub(crate) async fn shake_hands(
         &self,
-        stream: TcpStream,
-        at: SocketAddr,
-        tls: &Tls,
-        deadline: Deadline,
-    ) -> Result<TlsStream<TcpStream>, Finding> {
-        self.encrypt(&self.http1, stream, at, tls, deadline).await
-    }
-
-    /// Encrypts a connection over which HTTP/2 will be spoken.
-    pub(crate) async fn shake_hands_for_http2(
-        &self,
-        stream: TcpStream,
-        at: SocketAddr,
-        tls: &Tls,
-        deadline: Deadline,
-    ) -> Result<TlsStream<TcpStream>, Finding> {
-        self.encrypt(&self.http2, stream, at, tls, deadline).await
-    }
-
-    async fn encrypt(
-        &self,
-        ways: &Ways,
+        spoken: Spoken,
         stream: TcpStream,
         at: SocketAddr,
         tls: &Tls,
@@ -84,6 +70,10 @@ impl Trust {
             Some(name) => ServerName::try_from(name.to_string())
                 .map_err(|_| Finding::critical(format!("{name:?} can be the name of no certificate")))?,
             None => ServerName::from(at.ip()),
+        };
+        let ways = match spoken {
+            Spoken::Http1 => &self.http1,
+            Spoken::Http2 => &self.http2,
         };
         let shown = name.to_str().into_owned();
         let connector = if tls.skip_verify { &ways.unverified } else { &ways.verified };

@@ -58,19 +58,6 @@ pub struct Forward<P> {
     pub payload: P,
 }
 
-/// What has to be done after an event: copies to send.
-#[derive(Debug)]
-struct Spreading<P> {
-    /// To send, in order.
-    pub forwards: Vec<Forward<P>>,
-}
-
-impl<P> Default for Spreading<P> {
-    fn default() -> Self {
-        Self { forwards: Vec::new() }
-    }
-}
-
 /// How widely and how patiently news is spread.
 #[derive(Clone, Debug)]
 pub struct Habits {
@@ -152,7 +139,8 @@ pub struct Broadcast<P> {
     /// Copies sent again for nothing since patience last changed.
     hasty: u32,
     round_trips: RoundTrips,
-    spreading: Spreading<P>,
+    /// Copies to send, in order.
+    forwards: Vec<Forward<P>>,
     counters: BroadcastCounters,
 }
 
@@ -211,7 +199,7 @@ impl<P: Clone> Broadcast<P> {
             in_time: 0,
             hasty: 0,
             round_trips: RoundTrips::default(),
-            spreading: Spreading::default(),
+            forwards: Vec::new(),
             counters: BroadcastCounters::default(),
         }
     }
@@ -230,14 +218,14 @@ impl<P: Clone> Broadcast<P> {
 
     /// The copies to send since the last call.
     pub fn take_forwards(&mut self) -> Vec<Forward<P>> {
-        core::mem::take(&mut self.spreading.forwards)
+        core::mem::take(&mut self.forwards)
     }
 
     /// Gives back an emptied list, so that its memory is used again.
     pub fn reuse(&mut self, mut forwards: Vec<Forward<P>>) {
-        if self.spreading.forwards.is_empty() {
+        if self.forwards.is_empty() {
             forwards.clear();
-            self.spreading.forwards = forwards;
+            self.forwards = forwards;
         }
     }
 
@@ -401,7 +389,7 @@ impl<P: Clone> Broadcast<P> {
         if !quiet {
             self.counters.sent_again += 1;
             one.sent_at = now;
-            self.spreading.forwards.push(one.forward.clone());
+            self.forwards.push(one.forward.clone());
         }
         self.keep(one);
     }
@@ -484,7 +472,7 @@ impl<P: Clone> Broadcast<P> {
     /// Sends a copy and awaits its acknowledgement.
     fn spread(&mut self, now: Instant, region: Region, to: NodeId, leaflet: Leaflet, payload: &P, handovers: u32) {
         let forward = Forward { to, leaflet, payload: payload.clone() };
-        self.spreading.forwards.push(forward.clone());
+        self.forwards.push(forward.clone());
         let due = now + self.patience(region);
         self.keep(Pending { forward, region, sent_at: now, due, attempts: 1, handovers });
     }

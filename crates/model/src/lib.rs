@@ -9,6 +9,7 @@ pub mod check;
 pub mod command;
 pub mod delta;
 pub mod durable;
+mod hex;
 pub mod instance;
 pub mod limits;
 pub mod member;

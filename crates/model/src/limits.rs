@@ -32,9 +32,9 @@ pub const REGISTRATIONS_PER_REQUEST_MAX: usize = 10_000;
 pub const LEASE_MILLIS_MIN: u64 = 200;
 /// Longest lease, milliseconds: one day.
 pub const LEASE_MILLIS_MAX: u64 = 24 * 60 * 60 * 1000;
-
-const _: () = assert!(TAGS_MAX * (TAG_BYTES_MAX + 4) < RECORD_BYTES_MAX, "tags alone must fit in a record");
 /// Sessions that one node holds at once: each is an open connection.
 pub const SESSIONS_MAX: usize = 10_000;
 /// Longest grace of a session, in milliseconds.
 pub const SESSION_GRACE_MILLIS_MAX: u64 = 10 * 60 * 1000;
+
+const _: () = assert!(TAGS_MAX * (TAG_BYTES_MAX + 4) < RECORD_BYTES_MAX, "tags alone must fit in a record");

@@ -55,10 +55,7 @@ impl fmt::Display for NotANodeId {
 impl FromStr for NodeId {
     type Err = NotANodeId;
     fn from_str(s: &str) -> Result<Self, NotANodeId> {
-        if s.len() != 16 {
-            return Err(NotANodeId);
-        }
-        u64::from_str_radix(s, 16).ok().and_then(Self::new).ok_or(NotANodeId)
+        crate::hex::parse(s).map(Self).ok_or(NotANodeId)
     }
 }
 

@@ -46,9 +46,7 @@ impl core::error::Error for NotASessionId {}
 impl FromStr for SessionId {
     type Err = NotASessionId;
     fn from_str(s: &str) -> Result<Self, NotASessionId> {
-        let digits = s.len() == 16 && s.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let value = u64::from_str_radix(s, 16).ok().filter(|_| digits);
-        value.and_then(Self::new).ok_or(NotASessionId)
+        crate::hex::parse(s).map(Self).ok_or(NotASessionId)
     }
 }
 

@@ -9,8 +9,8 @@ use crate::record::NAMESPACE;
 use crate::report::{Measure, Report};
 use crate::sample::Sample;
 use crate::setup::Setup;
-use crate::watch_stream::{Line, WatchStream};
-use anyhow::{Context, Result, ensure};
+use crate::watch_stream::{self, Line, WatchStream};
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -31,12 +31,6 @@ const INSTANCES: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Body of an answer to a registration, for the HTTP limit.
 const REPLY_BYTES: usize = 128;
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    changed: Vec<Changed>,
-}
 
 #[derive(Deserialize)]
 struct Changed {
@@ -138,9 +132,8 @@ fn delays(watch: &WatchStream, sent: &[Instant], until: Instant) -> Result<Vec<D
 }
 
 fn numbers(line: &Line) -> Result<Vec<usize>> {
-    let event: Event = serde_json::from_slice(&line.text)
-        .with_context(|| format!("a watch said {:?}", String::from_utf8_lossy(&line.text)))?;
-    Ok(event.changed.iter().filter_map(|changed| changed.version.parse().ok()).collect())
+    let changed: Vec<Changed> = watch_stream::changed(&line.text)?;
+    Ok(changed.iter().filter_map(|changed| changed.version.parse().ok()).collect())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::record::NAMESPACE;
 use crate::report::{Measure, Report};
 use crate::sample::Sample;
 use crate::setup::Setup;
-use crate::watch_stream::{Line, WatchStream};
+use crate::watch_stream::{self, Line, WatchStream};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -33,12 +33,6 @@ const INSTANCES: usize = 16;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long a process may take to start, and an event to come.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    changed: Vec<Changed>,
-}
 
 #[derive(Deserialize)]
 struct Changed {
@@ -172,10 +166,9 @@ fn arrival(watch: &WatchStream, number: usize, status: &str) -> Result<Instant> 
 }
 
 fn says(line: &Line, number: usize, status: &str) -> Result<bool> {
-    let event: Event = serde_json::from_slice(&line.text)
-        .with_context(|| format!("a watch said {:?}", String::from_utf8_lossy(&line.text)))?;
+    let changed: Vec<Changed> = watch_stream::changed(&line.text)?;
     let number = number.to_string();
-    Ok(event.changed.iter().any(|one| one.version == number && one.status == status))
+    Ok(changed.iter().any(|one| one.version == number && one.status == status))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::forwarder::go_first;
 use crate::http_client::Head;
-use crate::watch_stream::Unchunk;
+use crate::watch_stream::{self, Unchunk};
 use anyhow::{Context, Result, ensure};
 use rustix::event::epoll;
 use rustix::time::Timespec;
@@ -51,12 +51,6 @@ pub(super) struct Seen {
     pub(super) number: u32,
     /// What the agent believes of the owner.
     pub(super) owner: Owner,
-}
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    changed: Vec<Changed>,
 }
 
 #[derive(Deserialize)]
@@ -217,13 +211,12 @@ impl Watch {
 }
 
 fn shown(agent: usize, at: Instant, line: &[u8]) -> Result<Vec<Seen>> {
-    let event: Event =
-        serde_json::from_slice(line).with_context(|| format!("it said {:?}", String::from_utf8_lossy(line)))?;
+    let changed: Vec<Changed> = watch_stream::changed(line)?;
     let seen = |changed: &Changed| {
         let (about, number) = (changed.id.parse().ok()?, changed.version.parse().ok()?);
         Some(Seen { agent, at, about, number, owner: changed.owner_state })
     };
-    Ok(event.changed.iter().filter_map(seen).collect())
+    Ok(changed.iter().filter_map(seen).collect())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::http::AGENT;
 use super::{connect, words};
 use crate::finding::{Deadline, Finding};
 use crate::output::presentable;
-use crate::trust::Trust;
+use crate::trust::{Spoken, Trust};
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -58,7 +58,7 @@ pub(super) async fn probe(
     match tls {
         None => exchange(stream, at, "http", service, deadline).await,
         Some(tls) => {
-            let stream = trust.shake_hands_for_http2(stream, at, tls, deadline).await?;
+            let stream = trust.shake_hands(Spoken::Http2, stream, at, tls, deadline).await?;
             exchange(stream, at, "https", service, deadline).await
         }
     }

@@ -3,7 +3,7 @@
 use super::{connect, words};
 use crate::OUTPUT_BYTES_MAX;
 use crate::finding::{Deadline, Finding};
-use crate::trust::Trust;
+use crate::trust::{Spoken, Trust};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -27,7 +27,9 @@ pub(super) async fn probe(at: SocketAddr, http: &Http, trust: &Trust, deadline: 
     let stream = connect::connect(at, deadline).await?;
     match &http.tls {
         None => exchange(connect::WithoutGoodbye(stream), at, http, deadline).await,
-        Some(tls) => exchange(trust.shake_hands(stream, at, tls, deadline).await?, at, http, deadline).await,
+        Some(tls) => {
+            exchange(trust.shake_hands(Spoken::Http1, stream, at, tls, deadline).await?, at, http, deadline).await
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use whither_model::{Ack, Command, Origin};
-use whither_replica::{Counters, Ranges, catalog};
+use whither_replica::{Ranges, catalog};
 use whither_sim::{Line, Load, PACKET_OVERHEAD_BYTES, Setup, World, workload};
 
 /// A storm.
@@ -53,9 +53,18 @@ pub(super) struct Outcome {
     /// What lines bore.
     pub carried: Load,
     /// What nodes counted since the storm began, summed.
-    pub counted: Counters,
+    pub counted: Counted,
     /// Updates made.
     pub updates: u64,
+}
+
+/// What nodes count of what they do, summed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub datagrams_sent: u64,
+    pub news_sent: u64,
+    pub news_sent_again: u64,
+    pub declared_down: u64,
 }
 
 /// How long is waited until all agree again.
@@ -154,7 +163,7 @@ impl Cluster {
             lost,
             state_bytes,
             carried: self.world.network.load(),
-            counted: since(&self.counted(), &before),
+            counted: self.counted().since(before),
             updates,
         }
     }
@@ -225,45 +234,24 @@ impl Cluster {
         sample
     }
 
-    fn counted(&self) -> Counters {
-        let mut sum = Counters::default();
-        for one in self.world.counters() {
-            sum.bytes_sent += one.bytes_sent;
-            sum.datagrams_sent += one.datagrams_sent;
-            sum.messages_sent += one.messages_sent;
-            sum.changes_new += one.changes_new;
-            sum.changes_doubled += one.changes_doubled;
-            sum.changes_refused += one.changes_refused;
-            sum.rows_repaired += one.rows_repaired;
-            sum.gaps_asked += one.gaps_asked;
-            sum.declared_down += one.declared_down;
-            sum.news_sent += one.news_sent;
-            sum.news_sent_again += one.news_sent_again;
-            sum.news_doubled += one.news_doubled;
-            sum.news_given_up += one.news_given_up;
-            sum.news_untracked += one.news_untracked;
-        }
-        sum
+    fn counted(&self) -> Counted {
+        self.world.counters().iter().fold(Counted::default(), |sum, one| Counted {
+            datagrams_sent: sum.datagrams_sent + one.datagrams_sent,
+            news_sent: sum.news_sent + one.news_sent,
+            news_sent_again: sum.news_sent_again + one.news_sent_again,
+            declared_down: sum.declared_down + one.declared_down,
+        })
     }
 }
 
-/// What was counted between two sums.
-fn since(after: &Counters, before: &Counters) -> Counters {
-    Counters {
-        bytes_sent: after.bytes_sent - before.bytes_sent,
-        datagrams_sent: after.datagrams_sent - before.datagrams_sent,
-        messages_sent: after.messages_sent - before.messages_sent,
-        changes_new: after.changes_new - before.changes_new,
-        changes_doubled: after.changes_doubled - before.changes_doubled,
-        changes_refused: after.changes_refused - before.changes_refused,
-        rows_repaired: after.rows_repaired - before.rows_repaired,
-        gaps_asked: after.gaps_asked - before.gaps_asked,
-        declared_down: after.declared_down - before.declared_down,
-        news_sent: after.news_sent - before.news_sent,
-        news_sent_again: after.news_sent_again - before.news_sent_again,
-        news_doubled: after.news_doubled - before.news_doubled,
-        news_given_up: after.news_given_up - before.news_given_up,
-        news_untracked: after.news_untracked - before.news_untracked,
-        ..*after
+impl Counted {
+    /// What was counted since an earlier sum.
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            datagrams_sent: self.datagrams_sent - earlier.datagrams_sent,
+            news_sent: self.news_sent - earlier.news_sent,
+            news_sent_again: self.news_sent_again - earlier.news_sent_again,
+            declared_down: self.declared_down - earlier.declared_down,
+        }
     }
 }
