@@ -99,7 +99,15 @@ fn instance(node: NodeId, n: u32, weight: u16) -> Result<Delta, Box<dyn Error>> 
     registration.ports = [Port { name: "http".parse()?, number: 8080 }].into();
     registration.weight = weight;
     let (version, at) = (Version::default(), WallTime(1));
-    Ok(Delta::Instance(Arc::new(Instance { registration, owner: node, version, claimed_at: at, changed_at: at })))
+    Ok(Delta::Instance(Arc::new(Instance {
+        share: 100,
+        leaving: false,
+        registration,
+        owner: node,
+        version,
+        claimed_at: at,
+        changed_at: at,
+    })))
 }
 
 fn query(kind: &str, n: u32) -> Vec<u8> {

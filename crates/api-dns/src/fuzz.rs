@@ -58,6 +58,8 @@ fn sample() -> Option<Arc<Directory>> {
             registration.ports = [Port { name: "http".parse().ok()?, number: 8000 + n }].into();
             registration.tags = ["V1".into()].into();
             publisher.apply(Delta::Instance(Arc::new(Instance {
+                share: 100,
+                leaving: false,
                 registration,
                 owner: node,
                 version: Version::default(),

@@ -214,7 +214,7 @@ impl Sources<'_> {
         labels.extend(names::service_labels(service.name()));
         let target = self.zone.name(&labels);
         found.additionals.push((target.clone(), registration.address.to_canonical()));
-        found.records.push(Data::Srv { weight: registration.weight, port: port.number, target });
+        found.records.push(Data::Srv { weight: listed.instance.weight(), port: port.number, target });
     }
 
     fn node(&self, labels: &[&[u8]], wanted: u16) -> Found {

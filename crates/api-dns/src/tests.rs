@@ -86,6 +86,8 @@ impl World {
 
     fn member(&mut self, id: u64, name: &str, address: &str, state: MemberState) {
         self.publisher.apply(Delta::Member(Member {
+            held: false,
+            maintenance: false,
             id: node(id),
             name: Arc::new(name.parse().unwrap()),
             address: (address.parse::<IpAddr>().unwrap(), 7600).into(),
@@ -111,6 +113,8 @@ impl World {
         change(&mut registration);
         registration.check().unwrap();
         self.publisher.apply(Delta::Instance(Arc::new(Instance {
+            share: 100,
+            leaving: false,
             registration,
             owner: node(owner),
             version: Version::default(),

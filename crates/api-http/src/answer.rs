@@ -68,7 +68,7 @@ pub(crate) enum Instances {
     /// The encoded answer kept in the view.
     Ready(Ready),
     /// Encoded for this request: the array with the closing brace, and how it was selected.
-    Made { array: Bytes, selection: Selection, cacheable: bool },
+    Made { array: Bytes, selection: Selection, protected: bool, cacheable: bool },
 }
 
 /// The answer about `name`, or that nothing is known of it. Neither locks nor waits.
@@ -81,16 +81,18 @@ pub(crate) fn service(
     let view = app.directory.peek();
     let Some(service) = view.service(name) else { return Problem::unknown_service(name).answer() };
     let instances = choose(&view, service);
-    let (array, selection, cacheable) = match &instances {
+    let (array, selection, protected, cacheable) = match &instances {
         Instances::Ready(Ready::JsonSelected) => {
-            (service.ready(Ready::JsonSelected, || convert::instances(service.selected())), service.selection(), true)
+            let array = service.ready(Ready::JsonSelected, || convert::instances(service.selected()));
+            (array, service.selection(), service.is_protected(), true)
         }
         Instances::Ready(Ready::JsonAll) => (
             service.ready(Ready::JsonAll, || convert::instances(service.instances().iter())),
             service.selection(),
+            service.is_protected(),
             true,
         ),
-        Instances::Made { array, selection, cacheable } => (array, *selection, *cacheable),
+        Instances::Made { array, selection, protected, cacheable } => (array, *selection, *protected, *cacheable),
     };
     let now = app.directory.clock().now();
     let age = millis(service.age(view.freshness(), now));
@@ -124,7 +126,7 @@ pub(crate) fn service(
     put_cursor(&mut bytes, app, service.index());
     bytes.put_slice(b"\",\"selection\":\"");
     bytes.put_slice(convert::selection(selection).as_bytes());
-    bytes.put_slice(b"\",");
+    bytes.put_slice(if protected { b"\",\"protected\":true," } else { b"\",\"protected\":false," });
     unheard.put_json(&mut bytes, now);
     bytes.put_slice(b"\"instances\":");
     *response.body_mut() = if copied == array.len() {

@@ -65,7 +65,7 @@ pub(crate) struct InstanceOut<'a> {
     /// Free pairs, sorted by key.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     meta: Meta<'a>,
-    /// Relative share of traffic.
+    /// Relative share of traffic now: less than was registered while it warms up.
     weight: u16,
     /// Of the software it runs.
     version: &'a str,
@@ -75,7 +75,8 @@ pub(crate) struct InstanceOut<'a> {
     state: &'static str,
     /// passing, warning or critical.
     health: &'static str,
-    /// What it is worth to a caller: passing, warning, silent, lost, critical, starting, draining or maintenance.
+    /// What it is worth to a caller: passing, warning, held, silent, lost, leaving, critical, evicted, starting, draining or
+    /// maintenance.
     status: &'static str,
     /// Its lease, milliseconds; null if it has none.
     ttl_ms: Option<u64>,
@@ -125,7 +126,7 @@ impl<'a> InstanceOut<'a> {
             ports: Ports(&registration.ports),
             tags: &registration.tags,
             meta: Meta(&registration.meta),
-            weight: registration.weight,
+            weight: listed.instance.weight(),
             version: &registration.version,
             zone: &listed.zone,
             state: registration.state.as_str(),
@@ -185,6 +186,16 @@ fn why(status: Status, chosen: bool) -> &'static str {
         (Status::Silent, false) => "Its lease or session ran out and other instances are usable.",
         (Status::Lost, true) => "Its owner is gone, but nothing usable is left and this is its last known good state.",
         (Status::Lost, false) => "Its owner is gone and other instances are usable.",
+        (Status::Held, _) => {
+            "Only silence speaks against it, and too many fell silent at once: a guard keeps it in service."
+        }
+        (Status::Leaving, true) => {
+            "It was deregistered as one of many, and nothing else is left: a guard keeps it a while."
+        }
+        (Status::Leaving, false) => {
+            "It was deregistered as one of many: it takes nothing new, and is removed in its turn."
+        }
+        (Status::Evicted, _) => "A newer instance claims its address and port.",
         (Status::Critical, _) => "A witness said that it does not work.",
         (Status::Starting, _) => "It is registered but not in service yet.",
         (Status::Draining, _) => "It is finishing what it has and takes nothing new.",
@@ -230,6 +241,8 @@ pub(crate) struct ServiceOut<'a> {
     instances: usize,
     /// How many of them are usable.
     usable: usize,
+    /// Whether a guard keeps something in the answer that would otherwise be gone from it.
+    protected: bool,
     /// usable, last_known or empty.
     selection: &'static str,
 }
@@ -240,6 +253,7 @@ impl<'a> ServiceOut<'a> {
             service: service.name().as_str(),
             instances: service.instances().len(),
             usable: service.instances().iter().filter(|listed| listed.status.is_usable()).count(),
+            protected: service.is_protected(),
             selection: selection(service.selection()),
         }
     }
@@ -269,6 +283,10 @@ pub(crate) struct NodeOut<'a> {
     software: &'a str,
     /// How many instances it owns.
     instances: usize,
+    /// An operator took it, with all its instances, out of service.
+    maintenance: bool,
+    /// It is down, as are half of all nodes at once: its instances are kept in service.
+    held: bool,
     /// How long ago, at most, all that it had said was known here.
     age_ms: Option<u64>,
     /// Whether it is the node that answers.
@@ -289,6 +307,8 @@ impl<'a> NodeOut<'a> {
             epoch: member.epoch.0,
             software: &member.software,
             instances: node.instances(),
+            maintenance: member.maintenance,
+            held: member.held,
             age_ms: millis(node.age(now)),
             is_self: member.id == own,
         }

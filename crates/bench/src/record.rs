@@ -125,6 +125,7 @@ pub(crate) fn core(now: Now) -> Result<Replica> {
         seeds: Vec::new(),
         seed: 1,
         timing: Timing::default(),
+        guards: whither_replica::Guards::default(),
     };
     let mut replica = Replica::new(config, snapshot, now);
     while replica.poll_ready().is_some() {}

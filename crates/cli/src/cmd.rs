@@ -11,6 +11,7 @@ mod drain;
 mod health;
 mod join;
 mod leave;
+mod maintenance;
 mod nodes;
 mod register;
 mod renew;
@@ -19,6 +20,7 @@ mod run;
 mod services;
 mod simulate;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 mod undrain;
@@ -67,6 +69,10 @@ pub(crate) enum Command {
     Leave(leave::Args),
     /// Show how the agent is
     Health(health::Args),
+    /// Show which guards are at work, and what they protect
+    Status(status::Args),
+    /// Take the agent's host, with all its instances, out of service, or back
+    Maintenance(maintenance::Args),
     /// Make and look at cluster secrets
     Ca(ca::Args),
     /// Print a completion script for a shell
@@ -122,6 +128,8 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Join(args) => join::run(&args, &mut session()),
         Command::Leave(args) => leave::run(&args, &mut session()),
         Command::Health(args) => health::run(&args, &mut session()),
+        Command::Status(args) => status::run(&args, &mut session()),
+        Command::Maintenance(args) => maintenance::run(&args, &mut session()),
         Command::Ca(args) => ca::run(&args, &mut Console::of_process(), global.json),
         Command::Completions(args) => completions::run(&args, &mut Console::of_process()),
         Command::Config(args) => config::run(&args, &mut Console::of_process(), global.json),

@@ -4,6 +4,7 @@
 //! publishing costs what changed, not what exists. A [`watch`] compares the view it last showed with the newest one, so a
 //! slow reader is coalesced and never blocks anybody.
 
+mod addresses;
 mod clock;
 mod directory;
 mod freshness;

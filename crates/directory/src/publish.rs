@@ -1,8 +1,9 @@
 //! The single writer of views: applies differences, then swaps one pointer.
 
+use crate::addresses::{Addresses, evicts};
 use crate::directory::Directory;
 use crate::freshness::{Freshness, KnownUntil};
-use crate::service::{Listed, Owner, Removals, ServiceView};
+use crate::service::{Listed, Owner, Removals, ServiceView, Status};
 use crate::view::{Index, NodeView, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Publisher {
     staged: BTreeMap<ServiceName, Staged>,
     /// Claims to an instance id that a newer claim of another owner hides.
     shadowed: BTreeMap<(ServiceName, InstanceId), BTreeMap<NodeId, Arc<Instance>>>,
+    addresses: Addresses,
     nodes_changed: bool,
     /// What has become known since the last view, and up to when. Shown with the next view, never before it: a reader of
     /// the present view must not be told that it knows more than it shows.
@@ -60,6 +62,7 @@ impl Publisher {
             nodes: BTreeMap::new(),
             staged: BTreeMap::new(),
             shadowed: BTreeMap::new(),
+            addresses: Addresses::default(),
             nodes_changed: false,
             raised: Vec::new(),
         }
@@ -126,6 +129,8 @@ impl Publisher {
                 name: Arc::clone(&member.name),
                 state: member.state,
                 vouches: member.vouches,
+                held: member.held,
+                maintenance: member.maintenance,
                 zone: Arc::clone(&node.zone),
                 known,
             },
@@ -134,6 +139,8 @@ impl Publisher {
                 name: Arc::new(NodeName::default()),
                 state: if own { MemberState::Alive } else { MemberState::Down },
                 vouches: own,
+                held: false,
+                maintenance: false,
                 zone: Arc::default(),
                 known,
             },
@@ -162,14 +169,11 @@ impl Publisher {
     fn claim(&mut self, instance: Arc<Instance>) {
         let (service, id) = (instance.registration.service.clone(), instance.registration.id.clone());
         let owner_id = instance.owner;
-        let index = self.next_index();
-        let owner = self.owner(owner_id);
         let staged = self.stage(&service);
         let at = staged.instances.binary_search_by(|listed| listed.id().cmp(&id));
         let shadow = match at {
             Err(at) => {
-                staged.touched = true;
-                staged.instances.insert(at, Arc::new(Listed::new(instance, &owner, index)));
+                self.list(&service, at, None, instance);
                 None
             }
             Ok(at) => {
@@ -182,19 +186,13 @@ impl Publisher {
                     self.release(&service, &id, owner_id);
                     return self.claim(instance);
                 }
-                let staged = self.stage(&service);
                 if present.owner() == owner_id {
-                    let listed = Listed::new(instance, &owner, index);
-                    if !listed.shows_same(&present) {
-                        staged.touched = true;
-                        staged.instances[at] = Arc::new(listed);
-                    }
-                    return;
+                    return self.list(&service, at, Some(present), instance);
                 }
                 if claim_rank(&instance) > claim_rank(&present.instance) {
-                    staged.touched = true;
-                    staged.instances[at] = Arc::new(Listed::new(instance, &owner, index));
-                    Some(Arc::clone(&present.instance))
+                    let hidden = Arc::clone(&present.instance);
+                    self.list(&service, at, Some(present), instance);
+                    Some(hidden)
                 } else {
                     Some(instance)
                 }
@@ -208,6 +206,64 @@ impl Publisher {
         });
         if !known {
             self.count(owner_id, &service, 1);
+        }
+    }
+
+    /// Puts `instance` into its service's list, in place of what is `present` there, and sees to whoever claims its address.
+    fn list(&mut self, service: &ServiceName, at: usize, present: Option<Arc<Listed>>, instance: Arc<Instance>) {
+        let before = present.as_ref().map_or_else(Vec::new, |present| self.addresses.rivals(&present.instance));
+        if let Some(present) = &present {
+            self.addresses.remove(&present.instance);
+        }
+        self.addresses.insert(&instance);
+        let rivals = self.addresses.rivals(&instance);
+        let listed = self.judged(Arc::clone(&instance), &rivals);
+        let staged = self.stage(service);
+        match present {
+            Some(present) if listed.shows_same(&present) => {}
+            Some(_) => {
+                staged.touched = true;
+                staged.instances[at] = Arc::new(listed);
+            }
+            None => {
+                staged.touched = true;
+                staged.instances.insert(at, Arc::new(listed));
+            }
+        }
+        before.into_iter().chain(rivals).for_each(|rival| self.judge_anew(&rival));
+    }
+
+    /// What `instance` is worth among those that claim its address.
+    fn judged(&mut self, instance: Arc<Instance>, rivals: &[Arc<Instance>]) -> Listed {
+        let index = self.next_index();
+        let owner = self.owner(instance.owner);
+        let mut status = Status::of(&instance, &owner);
+        let evicted = rivals.iter().any(|rival| {
+            let worth = Status::of(rival, &self.owner(rival.owner));
+            evicts(rival, worth, &instance)
+        });
+        if evicted && !matches!(status, Status::Maintenance | Status::Leaving | Status::Critical) {
+            status = Status::Evicted;
+        }
+        Listed::new(instance, &owner, status, index)
+    }
+
+    /// Lists an instance anew after somebody who claims its address changed.
+    fn judge_anew(&mut self, instance: &Instance) {
+        let service = instance.registration.service.clone();
+        let staged = self.stage(&service);
+        let found = staged.instances.binary_search_by(|listed| listed.id().cmp(&instance.registration.id));
+        let Ok(at) = found else { return };
+        let present = Arc::clone(&staged.instances[at]);
+        if present.owner() != instance.owner {
+            return;
+        }
+        let rivals = self.addresses.rivals(&present.instance);
+        let listed = self.judged(Arc::clone(&present.instance), &rivals);
+        if !listed.shows_same(&present) {
+            let staged = self.stage(&service);
+            staged.touched = true;
+            staged.instances[at] = Arc::new(listed);
         }
     }
 
@@ -233,26 +289,29 @@ impl Publisher {
             }
             return self.count(owner, service, -1);
         }
-        let index = self.next_index();
         let heir =
             self.shadowed.get(&key).and_then(|claims| claims.values().max_by_key(|claim| claim_rank(claim)).cloned());
-        let heir = heir.map(|instance| (self.owner(instance.owner), instance));
+        let index = self.next_index();
         let staged = self.stage(service);
         let Ok(at) = staged.instances.binary_search_by(|listed| listed.id().cmp(id)) else { return };
         if staged.instances[at].owner() != owner {
             return;
         }
-        staged.touched = true;
         match &heir {
-            Some((owner, instance)) => {
-                staged.instances[at] = Arc::new(Listed::new(Arc::clone(instance), owner, index));
+            Some(instance) => {
+                let present = Arc::clone(&staged.instances[at]);
+                self.list(service, at, Some(present), Arc::clone(instance));
             }
             None => {
-                staged.instances.remove(at);
+                staged.touched = true;
+                let gone = staged.instances.remove(at);
                 staged.removals.push(index, id.clone());
+                let rivals = self.addresses.rivals(&gone.instance);
+                self.addresses.remove(&gone.instance);
+                rivals.iter().for_each(|rival| self.judge_anew(rival));
             }
         }
-        if let Some((_, instance)) = heir
+        if let Some(instance) = heir
             && let Some(claims) = self.shadowed.get_mut(&key)
         {
             claims.remove(&instance.owner);
@@ -277,19 +336,21 @@ impl Publisher {
 
     /// Lists the instances of `id` anew after what is known of it changed.
     fn show_owner(&mut self, id: NodeId) {
-        let owner = self.owner(id);
-        let index = self.next_index();
         let services: Vec<ServiceName> = self.node(id).services.keys().cloned().collect();
         for service in &services {
-            let staged = self.stage(service);
-            for listed in &mut staged.instances {
-                if listed.owner() == id {
-                    let fresh = Listed::new(Arc::clone(&listed.instance), &owner, index);
-                    if !fresh.shows_same(listed) {
-                        staged.touched = true;
-                        *listed = Arc::new(fresh);
-                    }
+            for at in 0..self.stage(service).instances.len() {
+                let present = Arc::clone(&self.stage(service).instances[at]);
+                if present.owner() != id {
+                    continue;
                 }
+                let rivals = self.addresses.rivals(&present.instance);
+                let fresh = self.judged(Arc::clone(&present.instance), &rivals);
+                if !fresh.shows_same(&present) {
+                    let staged = self.stage(service);
+                    staged.touched = true;
+                    staged.instances[at] = Arc::new(fresh);
+                }
+                rivals.iter().for_each(|rival| self.judge_anew(rival));
             }
         }
     }

@@ -16,12 +16,18 @@ pub enum Status {
     Passing,
     /// In service, something is wrong, still usable.
     Warning,
+    /// Only silence speaks against it, and too many fell silent at once: a guard keeps it in service.
+    Held,
     /// Its lease ran out: nobody said that it is dead, it only fell silent.
     Silent,
     /// Its owner is gone, so nobody can say how it is; this is its last known good state.
     Lost,
+    /// It was deregistered, as were many at once; a guard keeps it until it is its turn to go.
+    Leaving,
     /// A witness said that it does not work.
     Critical,
+    /// A newer instance claims its address.
+    Evicted,
     /// Not in service yet.
     Starting,
     /// Finishing what it has.
@@ -31,17 +37,37 @@ pub enum Status {
 }
 
 impl Status {
-    fn of(instance: &Instance, owner_vouches: bool) -> Self {
+    /// Every status, from the best to those that are not in service.
+    pub const ALL: [Self; 11] = [
+        Self::Passing,
+        Self::Warning,
+        Self::Held,
+        Self::Silent,
+        Self::Lost,
+        Self::Leaving,
+        Self::Critical,
+        Self::Evicted,
+        Self::Starting,
+        Self::Draining,
+        Self::Maintenance,
+    ];
+
+    /// What `instance` is worth, whoever else claims its address.
+    pub(crate) fn of(instance: &Instance, owner: &Owner) -> Self {
         let registration = &instance.registration;
-        match (registration.state, registration.health, owner_vouches) {
-            (State::Starting, ..) => Self::Starting,
-            (State::Draining, ..) => Self::Draining,
-            (State::Maintenance, ..) => Self::Maintenance,
-            (State::Up, Health::Critical, _) => Self::Critical,
-            (State::Up, Health::Silent, _) => Self::Silent,
-            (State::Up, _, false) => Self::Lost,
-            (State::Up, Health::Warning, true) => Self::Warning,
-            (State::Up, Health::Passing, true) => Self::Passing,
+        match (registration.state, registration.health) {
+            _ if owner.maintenance => Self::Maintenance,
+            (State::Maintenance, _) => Self::Maintenance,
+            _ if instance.leaving => Self::Leaving,
+            (State::Starting, _) => Self::Starting,
+            (State::Draining, _) => Self::Draining,
+            (State::Up, Health::Critical) => Self::Critical,
+            (State::Up, Health::Silent) => Self::Silent,
+            (State::Up, _) if !owner.vouches => Self::Lost,
+            (State::Up, _) if owner.held => Self::Held,
+            (State::Up, Health::Overdue) => Self::Held,
+            (State::Up, Health::Warning) => Self::Warning,
+            (State::Up, Health::Passing) => Self::Passing,
         }
     }
 
@@ -51,9 +77,12 @@ impl Status {
         match self {
             Self::Passing => "passing",
             Self::Warning => "warning",
+            Self::Held => "held",
             Self::Silent => "silent",
             Self::Lost => "lost",
+            Self::Leaving => "leaving",
             Self::Critical => "critical",
+            Self::Evicted => "evicted",
             Self::Starting => "starting",
             Self::Draining => "draining",
             Self::Maintenance => "maintenance",
@@ -63,13 +92,13 @@ impl Status {
     /// Whether callers are sent there.
     #[must_use]
     pub const fn is_usable(self) -> bool {
-        matches!(self, Self::Passing | Self::Warning)
+        matches!(self, Self::Passing | Self::Warning | Self::Held)
     }
 
-    /// Whether only silence speaks against it: such instances are served when nothing usable is left.
+    /// Whether only silence, or a flood of removals, speaks against it: such instances are served when nothing usable is left.
     #[must_use]
     pub const fn is_last_known(self) -> bool {
-        matches!(self, Self::Silent | Self::Lost)
+        matches!(self, Self::Silent | Self::Lost | Self::Leaving)
     }
 }
 
@@ -104,18 +133,21 @@ pub(crate) struct Owner {
     pub(crate) name: Arc<NodeName>,
     pub(crate) state: MemberState,
     pub(crate) vouches: bool,
+    pub(crate) held: bool,
+    pub(crate) maintenance: bool,
     pub(crate) zone: Arc<str>,
     pub(crate) known: Option<KnownUntil>,
 }
 
 impl Listed {
-    pub(crate) fn new(instance: Arc<Instance>, owner: &Owner, changed: Index) -> Self {
+    /// `status`: what it is worth, all things considered.
+    pub(crate) fn new(instance: Arc<Instance>, owner: &Owner, status: Status, changed: Index) -> Self {
         let zone = match &*instance.registration.zone {
             "" => Arc::clone(&owner.zone),
             _ => Arc::clone(&instance.registration.zone),
         };
         Self {
-            status: Status::of(&instance, owner.vouches),
+            status,
             owner_name: Arc::clone(&owner.name),
             owner_state: owner.state,
             zone,
@@ -276,9 +308,23 @@ impl ServiceView {
         self.instances.binary_search_by(|listed| listed.id().cmp(id))
     }
 
+    /// Whether a guard keeps something in this answer that would otherwise be gone from it.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.selection == Selection::LastKnown || self.selected().any(|listed| listed.status == Status::Held)
+    }
+
     /// The instances to give to a caller who wants to be served, sorted by id. See [`Selection`].
     pub fn selected(&self) -> impl ExactSizeIterator<Item = &Arc<Listed>> {
         self.selected.iter().map(|&at| &self.instances[at as usize])
+    }
+
+    /// How many of its instances have each status, in the order of [`Status::ALL`].
+    #[must_use]
+    pub fn by_status(&self) -> [usize; Status::ALL.len()] {
+        let mut counts = [0; Status::ALL.len()];
+        self.instances.iter().for_each(|listed| counts[listed.status as usize] += 1);
+        counts
     }
 
     /// How [`ServiceView::selected`] was chosen.

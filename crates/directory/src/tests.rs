@@ -39,6 +39,8 @@ impl World {
 
     fn member(&mut self, id: u64, name: &str, state: MemberState) {
         self.publisher.apply(Delta::Member(Member {
+            held: false,
+            maintenance: false,
             id: node(id),
             name: Arc::new(name.parse().unwrap()),
             address: "127.0.0.1:7600".parse().unwrap(),
@@ -57,6 +59,8 @@ impl World {
         let mut registration = Registration::new("web".parse().unwrap(), id.parse().unwrap(), address);
         change(&mut registration);
         self.publisher.apply(Delta::Instance(Arc::new(Instance {
+            share: 100,
+            leaving: false,
             registration,
             owner: node(owner),
             version: Version::default(),

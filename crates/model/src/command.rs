@@ -37,6 +37,34 @@ pub enum Command {
         service: ServiceName,
         /// Its id.
         id: InstanceId,
+        /// At once, however many were deregistered lately.
+        force: bool,
+        /// When to answer.
+        ack: Ack,
+    },
+    /// Say that an instance of another node is gone, because that node cannot say it. The owner, should it come back,
+    /// obeys.
+    Overrule {
+        /// Its service.
+        service: ServiceName,
+        /// Its id.
+        id: InstanceId,
+        /// When to answer.
+        ack: Ack,
+    },
+    /// What the checks of an own instance found, all together.
+    Judge {
+        /// Its service.
+        service: ServiceName,
+        /// Its id.
+        id: InstanceId,
+        /// The worst that any of them says.
+        health: Health,
+    },
+    /// Take this node with all its instances out of service, or back into it.
+    SetMaintenance {
+        /// Out of service?
+        on: bool,
         /// When to answer.
         ack: Ack,
     },
@@ -90,6 +118,13 @@ pub enum Outcome {
         version: Version,
         /// How many rows were not there before.
         created: usize,
+    },
+    /// It was deregistered as one of many: it takes nothing new from now on, and is removed after this time.
+    Held {
+        /// The version of the change.
+        version: Version,
+        /// Until it is removed.
+        removed_in: Duration,
     },
     /// The lease runs anew for this long; `None` if the instance has no lease.
     Renewed {

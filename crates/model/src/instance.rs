@@ -1,6 +1,7 @@
 //! An instance: one process that serves under a name.
 
 use crate::limits;
+use crate::upkeep::Upkeep;
 use crate::{InstanceId, NodeId, PortName, ServiceName, SessionId, Version, WallTime};
 use alloc::boxed::Box;
 use alloc::format;
@@ -68,6 +69,9 @@ pub enum Health {
     Critical,
     /// Critical because its lease ran out: silence, not evidence. A service is never emptied by silence alone.
     Silent,
+    /// Its lease ran out, but so did many at once: more likely somebody cannot renew than that all are dead. It counts as
+    /// usable until it is its turn to be silent.
+    Overdue,
 }
 
 impl Health {
@@ -76,7 +80,7 @@ impl Health {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Passing => "passing",
-            Self::Warning => "warning",
+            Self::Warning | Self::Overdue => "warning",
             Self::Critical | Self::Silent => "critical",
         }
     }
@@ -84,7 +88,7 @@ impl Health {
     /// Whether callers may be sent there.
     #[must_use]
     pub const fn is_usable(self) -> bool {
-        matches!(self, Self::Passing | Self::Warning)
+        matches!(self, Self::Passing | Self::Warning | Self::Overdue)
     }
 }
 
@@ -146,6 +150,10 @@ pub struct Registration {
     pub lease: Option<Duration>,
     /// The session that it was registered on, and dies with; `None`: on none.
     pub session: Option<SessionId>,
+    /// How its owner looks after it; `None`: as after any instance.
+    pub upkeep: Option<Arc<Upkeep>>,
+    /// Others may claim the same address and port, as behind a gateway. Otherwise the newest claim evicts the older ones.
+    pub shares_address: bool,
 }
 
 /// A field of a registration that cannot be accepted.
@@ -194,6 +202,8 @@ impl Registration {
             health: Health::Passing,
             lease: None,
             session: None,
+            upkeep: None,
+            shares_address: false,
         }
     }
 
@@ -237,7 +247,7 @@ impl Registration {
                 return Err(Invalid::new("ttl", format!("{millis} ms is out of range; expected 200ms to 24h")));
             }
         }
-        Ok(())
+        self.upkeep.as_ref().map_or(Ok(()), |upkeep| upkeep.check(&self.ports))
     }
 }
 
@@ -263,6 +273,10 @@ fn text(field: &str, given: &str, min: usize, max: usize) -> Result<(), Invalid>
 pub struct Instance {
     /// What was registered, with the state and health of now.
     pub registration: Registration,
+    /// How much of its weight is in effect, in percent: less than 100 while it warms up.
+    pub share: u8,
+    /// It was deregistered, as were many at once: it takes nothing new, and is removed when it is its turn.
+    pub leaving: bool,
     /// The node that speaks for it.
     pub owner: NodeId,
     /// Where in the owner's speech this was last set.
@@ -271,4 +285,13 @@ pub struct Instance {
     pub claimed_at: WallTime,
     /// When the owner last changed it, by the owner's wall clock.
     pub changed_at: WallTime,
+}
+
+impl Instance {
+    /// Its share of traffic now: its weight, or less while it warms up; at least 1.
+    #[must_use]
+    pub fn weight(&self) -> u16 {
+        let scaled = u32::from(self.registration.weight) * u32::from(self.share.min(100)) / 100;
+        u16::try_from(scaled).unwrap_or(u16::MAX).max(1)
+    }
 }

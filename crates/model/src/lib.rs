@@ -18,6 +18,7 @@ pub mod origin;
 pub mod random;
 pub mod session;
 pub mod time;
+pub mod upkeep;
 
 pub use check::{Check, Pace, PortChoice, Probe};
 pub use command::{Ack, Command, Outcome, Refusal, Ticket};
@@ -28,6 +29,7 @@ pub use name::{InstanceId, NodeName, PortName, ServiceName};
 pub use origin::{Epoch, NodeId, Origin, Seq, Version};
 pub use session::{SessionEnd, SessionId};
 pub use time::{Instant, Now, WallTime};
+pub use upkeep::Upkeep;
 
 #[cfg(test)]
 mod tests;

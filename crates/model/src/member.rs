@@ -60,6 +60,11 @@ pub struct Member {
     /// Whether its word about its instances still counts: while it is present, and for a grace after its goodbye, so
     /// that a restart is not a death.
     pub vouches: bool,
+    /// It is down, but so are half of all nodes at once: more likely this side is cut off than that all of them are dead.
+    /// Its instances are kept in service.
+    pub held: bool,
+    /// An operator took it, with all its instances, out of service.
+    pub maintenance: bool,
     /// Failure domain inside the region; empty if it has not said.
     pub zone: Box<str>,
     /// Set of nodes near each other; empty if it has not said.

@@ -129,8 +129,9 @@ impl Answers {
     pub(crate) fn needs_disk(command: &Command) -> bool {
         match command {
             Command::Register { .. } | Command::Deregister { .. } | Command::SetState { .. } => true,
+            Command::Overrule { .. } | Command::SetMaintenance { .. } => true,
             // That somebody died is shown and told, whatever the disk says.
-            Command::OpenSession { .. } | Command::EndSession { .. } => false,
+            Command::OpenSession { .. } | Command::EndSession { .. } | Command::Judge { .. } => false,
             Command::Renew { .. } | Command::Join { .. } | Command::Leave => false,
         }
     }

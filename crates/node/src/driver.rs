@@ -85,6 +85,7 @@ impl Driver {
             seeds: Vec::new(),
             seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), snapshot.epoch.0),
             timing: config.timing,
+            guards: whither_replica::Guards::default(),
         };
         let now = Now { mono: clock.now(), wall: clock.wall() };
         tracing::info!(

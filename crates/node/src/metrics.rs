@@ -8,10 +8,16 @@ use whither_store::Journal;
 use whither_transport::Transport;
 
 /// A copy of the core's counters, refreshed by the loop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CoreCounters {
     values: [AtomicU64; Counters::COUNT],
     rows: AtomicU64,
+}
+
+impl Default for CoreCounters {
+    fn default() -> Self {
+        Self { values: std::array::from_fn(|_| AtomicU64::new(0)), rows: AtomicU64::new(0) }
+    }
 }
 
 impl CoreCounters {

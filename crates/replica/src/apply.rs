@@ -8,7 +8,7 @@ use crate::{Replica, Rows};
 use alloc::sync::Arc;
 use whither_model::durable::{Row, TableId};
 use whither_model::limits::RECORD_BYTES_MAX;
-use whither_model::{Delta, Epoch, NodeId, Origin, Seq, ServiceName, Version};
+use whither_model::{Delta, Epoch, Health, Instance, NodeId, Origin, Registration, Seq, ServiceName, Version};
 
 /// Longest row key that is accepted.
 const KEY_BYTES_MAX: usize = 1_024;
@@ -81,6 +81,7 @@ impl Replica {
                 self.show_member(node);
             }
             catalog::INSTANCES => self.instance_changed(ix, replaced),
+            catalog::OVERRULES => self.overrule_changed(ix),
             // A table this version does not know: kept and passed on, not applied.
             _ => self.counters.rows_unreadable += 1,
         }
@@ -93,39 +94,80 @@ impl Replica {
         if row.value.is_none() {
             if let Some((service, id)) = catalog::parse_instance_key(&row.key.key) {
                 if mine {
-                    self.set_lease(ix, None, false);
+                    self.set_lease(ix, None, Health::Passing);
                     self.hold(ix, None);
-                    if replaced {
-                        self.count_owned(&service, false);
-                    }
+                    self.follow_upkeep(ix, None);
+                }
+                if replaced {
+                    self.count(&service, mine, false);
                 }
                 self.ready.deltas.push(Delta::InstanceGone { service, id, owner });
             }
-            return;
+            return self.obey_overrules(ix);
         }
         let Some(mut instance) = catalog::decode_instance(row) else {
             self.counters.rows_unreadable += 1;
             return;
         };
         if mine {
-            let silent = instance.registration.health == whither_model::Health::Silent;
-            self.set_lease(ix, instance.registration.lease, silent);
+            self.set_lease(ix, instance.registration.lease, instance.registration.health);
             self.hold(ix, instance.registration.session);
-            if !replaced {
-                self.count_owned(&instance.registration.service, true);
-            }
+            self.follow_upkeep(ix, Some(&instance));
+        }
+        if !replaced {
+            self.count(&instance.registration.service, mine, true);
         }
         self.sharing.share(&mut instance.registration);
-        self.ready.deltas.push(Delta::Instance(Arc::new(instance)));
+        self.show(instance);
+        self.obey_overrules(ix);
     }
 
-    fn count_owned(&mut self, service: &ServiceName, more: bool) {
-        let count = self.owned.entry(service.clone()).or_default();
-        *count = if more { *count + 1 } else { count.saturating_sub(1) };
-        if *count == 0 {
-            self.owned.remove(service);
+    /// Shows a living row anew.
+    pub(crate) fn show_instance(&mut self, ix: RowIx) {
+        if let Some(mut instance) = catalog::decode_instance(self.rows.row(ix)) {
+            self.sharing.share(&mut instance.registration);
+            self.show(instance);
         }
     }
+
+    /// Shows an instance, or that it is gone if somebody has overruled its owner.
+    fn show(&mut self, instance: Instance) {
+        let Registration { service, id, .. } = &instance.registration;
+        let delta = if self.overrules.is_empty() {
+            Delta::Instance(Arc::new(instance))
+        } else {
+            let key: Arc<[u8]> = catalog::instance_key(service, id).into();
+            match self.overrules.cover(instance.owner, &key, instance.version) {
+                true => Delta::InstanceGone { service: service.clone(), id: id.clone(), owner: instance.owner },
+                false => Delta::Instance(Arc::new(instance)),
+            }
+        };
+        self.ready.deltas.push(delta);
+    }
+
+    fn count(&mut self, service: &ServiceName, mine: bool, more: bool) {
+        let count = self.census.entry(service.clone()).or_default();
+        let step = |count: usize| if more { count + 1 } else { count.saturating_sub(1) };
+        count.all = step(count.all);
+        if mine {
+            count.own = step(count.own);
+        }
+        if count.all == 0 {
+            self.census.remove(service);
+        }
+        if more {
+            self.removals.make_up(service);
+        }
+    }
+}
+
+/// How many instances a service has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    /// Of this node.
+    pub(crate) own: usize,
+    /// Of everybody.
+    pub(crate) all: usize,
 }
 
 /// What `node` says of itself, as far as it has arrived.

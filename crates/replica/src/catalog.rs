@@ -3,8 +3,11 @@
 //! The one applier of this two tables. A row that cannot be read, because a newer node wrote it or a broken one, is
 //! kept and passed on like any other, but not applied.
 
+mod upkeep;
+
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,6 +23,9 @@ pub const NODES: TableId = TableId(1);
 /// One row per instance; the key is the service's name, a zero byte and the instance's id.
 pub const INSTANCES: TableId = TableId(2);
 
+/// One row per instance that somebody else than its owner said is gone; the key is the owner's id and the instance's key.
+pub const OVERRULES: TableId = TableId(3);
+
 #[derive(Clone, PartialEq, Message)]
 struct NodeRecord {
     #[prost(string, tag = "1")]
@@ -30,6 +36,8 @@ struct NodeRecord {
     region: String,
     #[prost(string, tag = "4")]
     software: String,
+    #[prost(bool, tag = "5")]
+    maintenance: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -67,7 +75,7 @@ struct InstanceRecord {
     /// 0 starting, 1 up, 2 draining, 3 maintenance.
     #[prost(uint32, tag = "8")]
     state: u32,
-    /// 0 passing, 1 warning, 2 critical, 3 critical because silent.
+    /// 0 passing, 1 warning, 2 critical, 3 critical because silent, 4 silent but kept in service.
     #[prost(uint32, tag = "9")]
     health: u32,
     /// Milliseconds; zero means none.
@@ -80,6 +88,15 @@ struct InstanceRecord {
     /// Zero means none.
     #[prost(uint64, tag = "13")]
     session: u64,
+    #[prost(message, optional, tag = "14")]
+    upkeep: Option<upkeep::UpkeepRecord>,
+    #[prost(bool, tag = "15")]
+    shares_address: bool,
+    /// How much of its weight is withheld, in percent.
+    #[prost(uint32, tag = "16")]
+    withheld: u32,
+    #[prost(bool, tag = "17")]
+    leaving: bool,
 }
 
 /// What a node says of itself.
@@ -93,6 +110,8 @@ pub struct NodeProfile {
     pub region: Box<str>,
     /// Its software version.
     pub software: Box<str>,
+    /// An operator took it out of service.
+    pub maintenance: bool,
 }
 
 impl NodeProfile {
@@ -102,6 +121,7 @@ impl NodeProfile {
             zone: (&*self.zone).into(),
             region: (&*self.region).into(),
             software: (&*self.software).into(),
+            maintenance: self.maintenance,
         }
         .encode_to_vec()
     }
@@ -115,6 +135,7 @@ impl NodeProfile {
             zone: whither_model::name::check_place("zone", &record.zone).ok()?,
             region: whither_model::name::check_place("region", &record.region).ok()?,
             software: record.software.chars().take(64).collect::<String>().into(),
+            maintenance: record.maintenance,
         })
     }
 }
@@ -136,7 +157,9 @@ pub fn parse_instance_key(key: &[u8]) -> Option<(ServiceName, InstanceId)> {
     Some((ServiceName::new(namespace, service).ok()?, id.parse().ok()?))
 }
 
-pub(crate) fn encode_instance(registration: &Registration, claimed_at: WallTime, changed_at: WallTime) -> Vec<u8> {
+/// The record of `instance`; its owner and version are not part of it.
+pub(crate) fn encode_instance(instance: &Instance) -> Vec<u8> {
+    let registration = &instance.registration;
     let ip = match registration.address {
         IpAddr::V4(ip) => Bytes::copy_from_slice(&ip.octets()),
         IpAddr::V6(ip) => Bytes::copy_from_slice(&ip.octets()),
@@ -163,11 +186,16 @@ pub(crate) fn encode_instance(registration: &Registration, claimed_at: WallTime,
             Health::Warning => 1,
             Health::Critical => 2,
             Health::Silent => 3,
+            Health::Overdue => 4,
         },
         lease: registration.lease.map_or(0, |lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
-        claimed_at: claimed_at.0,
-        changed_at: changed_at.0,
+        claimed_at: instance.claimed_at.0,
+        changed_at: instance.changed_at.0,
         session: registration.session.map_or(0, SessionId::get),
+        upkeep: registration.upkeep.as_deref().map(upkeep::encode),
+        shares_address: registration.shares_address,
+        withheld: u32::from(100 - instance.share.clamp(1, 100)),
+        leaving: instance.leaving,
     }
     .encode_to_vec()
 }
@@ -204,15 +232,20 @@ pub fn decode_instance(row: &Row) -> Option<Instance> {
             1 => Health::Warning,
             2 => Health::Critical,
             3 => Health::Silent,
+            4 => Health::Overdue,
             _ => return None,
         },
         lease: (record.lease != 0).then(|| Duration::from_millis(record.lease)),
         session: SessionId::new(record.session),
+        upkeep: record.upkeep.map(upkeep::decode).transpose().ok()?.map(Arc::new),
+        shares_address: record.shares_address,
     };
     // The bounds hold again here: a record of another node is bytes from outside.
     registration.check().ok()?;
     Some(Instance {
         registration,
+        share: 100 - u8::try_from(record.withheld.min(99)).unwrap_or(0),
+        leaving: record.leaving,
         owner: row.key.node,
         version: row.version,
         claimed_at: WallTime(record.claimed_at),

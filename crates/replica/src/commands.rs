@@ -3,7 +3,7 @@
 use crate::limits::CHANGE_BYTES_TARGET;
 use crate::rows::{Merged, RowIx};
 use crate::wire::{Change, RowWire};
-use crate::{Replica, catalog};
+use crate::{Replica, catalog, upkeep};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -12,7 +12,7 @@ use whither_model::durable::TableId;
 use whither_model::limits::{INSTANCES_PER_SERVICE_MAX, RECORD_BYTES_MAX};
 use whither_model::{
     Ack, Command, Health, Instance, InstanceId, Now, Outcome, Refusal, Registration, ServiceName, State, Ticket,
-    Version, WallTime,
+    Version,
 };
 
 const GONE: Refusal = Refusal::Unavailable("this node has left its cluster; restart it to join one again");
@@ -27,7 +27,10 @@ impl Replica {
         let (ack, result) = match command {
             Command::Register { ack, .. } if self.has_left() => (ack, Err(GONE)),
             Command::Register { registrations, ack } => (ack, self.register(&registrations)),
-            Command::Deregister { service, id, ack } => (ack, self.deregister(&service, &id)),
+            Command::Deregister { service, id, force, ack } => (ack, self.deregister(&service, &id, force)),
+            Command::Overrule { service, id, ack } => (ack, self.overrule(&service, &id)),
+            Command::Judge { service, id, health } => (Ack::Memory, self.judge(&service, &id, health)),
+            Command::SetMaintenance { on, ack } => (ack, Ok(self.set_maintenance(on))),
             Command::SetState { service, id, state, ack } => (ack, self.set_state(&service, &id, state)),
             Command::Renew { service, id, health } => (Ack::Memory, self.renew(&service, &id, health)),
             Command::OpenSession { grace } => (Ack::Memory, self.open_session(grace)),
@@ -42,7 +45,7 @@ impl Replica {
     }
 
     /// This node's own row of an instance, if it lives.
-    fn own(&self, service: &ServiceName, id: &InstanceId) -> Result<(RowIx, Instance), Refusal> {
+    pub(crate) fn own(&self, service: &ServiceName, id: &InstanceId) -> Result<(RowIx, Instance), Refusal> {
         let key = catalog::instance_key(service, id);
         let found = self.rows.find(self.me.node, catalog::INSTANCES, &key);
         if let Some(ix) = found
@@ -80,8 +83,10 @@ impl Replica {
             let key = catalog::instance_key(&registration.service, &registration.id);
             let ix = self.rows.find(self.me.node, catalog::INSTANCES, &key);
             let present = ix.and_then(|ix| Some((ix, catalog::decode_instance(self.rows.row(ix))?)));
+            let instance = self.prepare(registration, present.as_ref());
             if let Some((ix, present)) = &present
-                && present.registration == *registration
+                && present.registration == instance.registration
+                && !present.leaving
             {
                 unchanged = present.version;
                 renewed.push(*ix);
@@ -91,12 +96,12 @@ impl Replica {
                 created += 1;
                 let more = fresh.entry(&registration.service).or_default();
                 *more += 1;
-                if self.owned.get(&registration.service).copied().unwrap_or(0) + *more > INSTANCES_PER_SERVICE_MAX {
+                let own = self.census.get(&registration.service).map_or(0, |count| count.own);
+                if own + *more > INSTANCES_PER_SERVICE_MAX {
                     return Err(Refusal::ServiceFull { service: registration.service.clone() });
                 }
             }
-            let claimed_at = present.map_or(self.now.wall, |(_, present)| present.claimed_at);
-            let record = catalog::encode_instance(registration, claimed_at, self.now.wall);
+            let record = catalog::encode_instance(&instance);
             if record.len() > RECORD_BYTES_MAX {
                 return Err(Refusal::TooLarge { bytes: record.len() });
             }
@@ -109,20 +114,29 @@ impl Replica {
         Ok(Outcome::Written { version, created })
     }
 
-    fn deregister(&mut self, service: &ServiceName, id: &InstanceId) -> Result<Outcome, Refusal> {
-        self.own(service, id)?;
-        let version = self.write(alloc::vec![(catalog::INSTANCES, catalog::instance_key(service, id), None)]);
+    fn set_state(&mut self, service: &ServiceName, id: &InstanceId, state: State) -> Result<Outcome, Refusal> {
+        let (_, mut instance) = self.own(service, id)?;
+        if instance.registration.state == state && !instance.leaving {
+            return Ok(Outcome::Written { version: instance.version, created: 0 });
+        }
+        if state == State::Up && instance.registration.state != State::Up {
+            instance.share = upkeep::first_share(&instance.registration);
+        }
+        instance.registration.state = state;
+        instance.leaving = false;
+        let version = self.write_instance(instance);
         Ok(Outcome::Written { version, created: 0 })
     }
 
-    fn set_state(&mut self, service: &ServiceName, id: &InstanceId, state: State) -> Result<Outcome, Refusal> {
-        let (_, mut instance) = self.own(service, id)?;
-        if instance.registration.state == state {
-            return Ok(Outcome::Written { version: instance.version, created: 0 });
-        }
-        instance.registration.state = state;
-        let version = self.write_instance(&instance.registration, instance.claimed_at);
-        Ok(Outcome::Written { version, created: 0 })
+    /// Takes this node with all its instances out of service, or back into it.
+    fn set_maintenance(&mut self, on: bool) -> Outcome {
+        let version = if self.maintenance == on {
+            Version { epoch: self.me.epoch, seq: self.head }
+        } else {
+            self.maintenance = on;
+            self.introduce()
+        };
+        Outcome::Written { version, created: 0 }
     }
 
     fn renew(&mut self, service: &ServiceName, id: &InstanceId, health: Option<Health>) -> Result<Outcome, Refusal> {
@@ -139,13 +153,13 @@ impl Replica {
                 return Err(self.not_own(service, id, &key));
             };
             let now = match (health, instance.registration.health) {
-                (Some(reported), _) => reported,
-                (None, Health::Silent) => Health::Passing,
+                (Some(reported), _) => self.findings.report(ix, reported),
+                (None, Health::Silent | Health::Overdue) => self.findings.revived(ix),
                 (None, present) => present,
             };
             if instance.registration.health != now {
                 instance.registration.health = now;
-                self.write_instance(&instance.registration, instance.claimed_at);
+                self.write_instance(instance);
             }
         }
         Ok(Outcome::Renewed { lease })
@@ -175,10 +189,10 @@ impl Replica {
         Ok(Outcome::Begun)
     }
 
-    pub(crate) fn write_instance(&mut self, registration: &Registration, claimed_at: WallTime) -> Version {
-        let key = catalog::instance_key(&registration.service, &registration.id);
-        let record = catalog::encode_instance(registration, claimed_at, self.now.wall);
-        self.write(alloc::vec![(catalog::INSTANCES, key, Some(record))])
+    pub(crate) fn write_instance(&mut self, mut instance: Instance) -> Version {
+        instance.changed_at = self.now.wall;
+        let key = catalog::instance_key(&instance.registration.service, &instance.registration.id);
+        self.write(alloc::vec![(catalog::INSTANCES, key, Some(catalog::encode_instance(&instance)))])
     }
 
     /// Writes own rows as one change, or as several if they are many, and has them spread. Returns the last version.

@@ -1,5 +1,6 @@
 //! What a node is told at boot.
 
+use crate::guards::Guards;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -25,6 +26,8 @@ pub struct Config {
     pub seed: u64,
     /// The protocol's clockwork.
     pub timing: Timing,
+    /// Which guards are on: all, outside of a simulator.
+    pub guards: Guards,
 }
 
 /// The protocol's clockwork. The defaults suit a data centre.

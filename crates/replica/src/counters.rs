@@ -43,6 +43,14 @@ pub struct Counters {
     pub renewals: u64,
     /// Leases that ran out.
     pub leases_expired: u64,
+    /// Leases that ran out among many, so that the instance was kept in service.
+    pub leases_held: u64,
+    /// Removals that had to wait because many went at once.
+    pub removals_held: u64,
+    /// Nodes that were lost among many, so that their instances were kept in service.
+    pub losses_held: u64,
+    /// Instances of other nodes that were said to be gone here.
+    pub overrules: u64,
     /// Sessions opened.
     pub sessions_opened: u64,
     /// Sessions whose connection broke while something was registered on them.
@@ -69,7 +77,7 @@ pub struct Counters {
 
 impl Counters {
     /// How many there are.
-    pub const COUNT: usize = 31;
+    pub const COUNT: usize = 35;
 
     /// These, with what membership and broadcast have counted.
     pub(crate) fn with(self, members: &whither_gossip::Counters, news: &whither_gossip::BroadcastCounters) -> Self {
@@ -116,6 +124,10 @@ impl Counters {
             ("stalls_total", "Times this node found that it had stood still.", self.stalls),
             ("renewals_total", "Leases renewed.", self.renewals),
             ("leases_expired_total", "Leases that ran out.", self.leases_expired),
+            ("leases_held_total", "Leases that ran out among many: kept in service.", self.leases_held),
+            ("removals_held_total", "Removals that had to wait: many went at once.", self.removals_held),
+            ("losses_held_total", "Nodes lost among many: their instances kept in service.", self.losses_held),
+            ("overrules_total", "Instances of other nodes that were said here to be gone.", self.overrules),
             ("sessions_opened_total", "Sessions opened.", self.sessions_opened),
             (
                 "sessions_lost_total",

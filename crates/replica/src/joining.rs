@@ -115,6 +115,7 @@ impl Replica {
     pub(crate) fn show_member(&mut self, node: NodeId) {
         let Some(entry) = self.detector.roster().get(node).copied() else { return };
         let profile = profile_of(&self.rows, node);
+        let maintenance = profile.as_ref().is_some_and(|profile| profile.maintenance);
         let (name, zone, region, software) = match profile {
             Some(profile) => (profile.name, profile.zone, profile.region, profile.software),
             None => (whither_model::NodeName::default(), Box::default(), Box::default(), Box::default()),
@@ -126,6 +127,8 @@ impl Replica {
             epoch: entry.belief.epoch,
             state: entry.belief.state,
             vouches: self.vouches(node, entry.belief.state),
+            held: self.losses.is_held(node),
+            maintenance,
             zone,
             region,
             software,

@@ -17,7 +17,7 @@ pub(crate) struct Leases {
 struct Lease {
     length: Duration,
     ends: Instant,
-    /// It has run out, and the row says so.
+    /// It has run out, and the row says so: silent, or overdue.
     silent: bool,
 }
 
@@ -34,12 +34,13 @@ impl Leases {
 
 impl Replica {
     /// Starts, restarts or ends the lease of an own instance, as its row says.
-    pub(crate) fn set_lease(&mut self, row: RowIx, length: Option<Duration>, silent: bool) {
+    pub(crate) fn set_lease(&mut self, row: RowIx, length: Option<Duration>, health: Health) {
         match length {
             Some(length) => {
                 let ends = self.now.mono + length;
+                let silent = matches!(health, Health::Silent | Health::Overdue);
                 self.leases.running.insert(row, Lease { length, ends, silent });
-                if silent {
+                if health == Health::Silent {
                     // Nothing more to find out before somebody renews it.
                     self.timers.cancel(Timer::Lease(row));
                     return;
@@ -70,10 +71,26 @@ impl Replica {
             return;
         }
         let Some(mut instance) = catalog::decode_instance(self.rows.row(row)) else { return };
-        if instance.registration.health.is_usable() {
+        if !instance.registration.health.is_usable() {
+            return;
+        }
+        let service = &instance.registration.service;
+        let own = self.census.get(service).map_or(0, |count| count.own);
+        let turn = match self.config.guards.mass_expiry {
+            true => self.expiries.take(service, own, self.now.mono),
+            false => Ok(()),
+        };
+        let Err(turn) = turn else {
             self.counters.leases_expired += 1;
             instance.registration.health = Health::Silent;
-            self.write_instance(&instance.registration, instance.claimed_at);
+            self.write_instance(instance);
+            return;
+        };
+        if instance.registration.health != Health::Overdue {
+            self.counters.leases_held += 1;
+            instance.registration.health = Health::Overdue;
+            self.write_instance(instance);
         }
+        self.timers.set(Timer::Lease(row), turn);
     }
 }

@@ -15,23 +15,28 @@ mod commands;
 mod config;
 mod counters;
 mod freshness;
+mod guards;
 mod joining;
 mod leases;
 pub mod limits;
+mod losses;
 mod membership;
 mod pacing;
 mod packets;
 mod ready;
+mod removal;
 mod repair;
 mod rows;
 mod sessions;
 mod sharing;
 mod spreading;
 mod timers;
+mod upkeep;
 mod wire;
 
 pub use config::{Config, Timing};
 pub use counters::Counters;
+pub use guards::Guards;
 pub use ready::{DurableReplies, Ready, Transmit};
 pub use rows::{Ranges, RowIx, Rows};
 pub use whither_gossip::{Route, Timing as Detection};
@@ -39,19 +44,29 @@ pub use wire::Malformed;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
+use apply::Count;
 use catalog::NodeProfile;
 use freshness::Clocks;
+use guards::Budget;
 use leases::Leases;
+use losses::Losses;
 use pacing::Pacing;
+use removal::Overrules;
 use repair::Repair;
 use sessions::Sessions;
 use sharing::Sharing;
 use spreading::News;
 use timers::{Timer, Timers};
+use upkeep::Findings;
 use whither_gossip::{Belief, Broadcast, Detector, Habits, Register, Roster};
 use whither_model::durable::Snapshot;
 use whither_model::random::{self, Random};
-use whither_model::{Delta, Epoch, Instant, MemberState, NodeId, Now, Origin, Seq, ServiceName};
+use whither_model::{Delta, Epoch, Instant, MemberState, NodeId, Now, Origin, Seq, ServiceName, Version};
+
+/// Of a service's leases, in percent, that may run out in a minute (Eureka expects 85 % of renewals).
+const EXPIRIES_PERCENT: usize = 15;
+/// Of a service's instances, in percent, that may be removed by name in a minute.
+const REMOVALS_PERCENT: usize = 10;
 
 /// One node's protocol: membership, catalog, gossip and sync.
 ///
@@ -76,8 +91,17 @@ pub struct Replica {
     rows: Rows,
     leases: Leases,
     sessions: Sessions,
-    /// How many instances of each service this node owns.
-    owned: BTreeMap<ServiceName, usize>,
+    findings: Findings,
+    overrules: Overrules,
+    losses: Losses,
+    /// Leases that ran out lately.
+    expiries: Budget,
+    /// Instances that were removed by name lately.
+    removals: Budget,
+    /// An operator took this node out of service.
+    maintenance: bool,
+    /// How many instances each service has.
+    census: BTreeMap<ServiceName, Count>,
     /// Own changes that wait to be told: the last ones before the head, or none if they are to be gathered.
     outbox: alloc::vec::Vec<bytes::Bytes>,
     /// Up to where own changes have been told.
@@ -124,7 +148,13 @@ impl Replica {
             rows,
             leases: Leases::default(),
             sessions: Sessions::default(),
-            owned: BTreeMap::new(),
+            findings: Findings::default(),
+            overrules: Overrules::default(),
+            losses: Losses::default(),
+            expiries: Budget::new(EXPIRIES_PERCENT),
+            removals: Budget::new(REMOVALS_PERCENT),
+            maintenance: false,
+            census: BTreeMap::new(),
             outbox: alloc::vec::Vec::new(),
             told: Seq(0),
             pacing: Pacing::default(),
@@ -135,6 +165,7 @@ impl Replica {
             counters: Counters::default(),
             config,
         };
+        replica.maintenance = apply::profile_of(&replica.rows, me.node).is_some_and(|profile| profile.maintenance);
         replica.show_self();
         replica.remember_members(&snapshot.members);
         replica.show_loaded_rows();
@@ -149,15 +180,18 @@ impl Replica {
     }
 
     /// Writes this boot's node row, so that every boot has a first change and earlier boots can be told from it.
-    fn introduce(&mut self) {
+    fn introduce(&mut self) -> Version {
         let profile = NodeProfile {
             name: self.config.name.clone(),
             zone: self.config.zone.clone(),
             region: self.config.region.clone(),
             software: self.config.software.clone(),
+            maintenance: self.maintenance,
         };
         let record = profile.encode();
-        self.write(alloc::vec![(catalog::NODES, alloc::vec::Vec::new(), Some(record))]);
+        let version = self.write(alloc::vec![(catalog::NODES, alloc::vec::Vec::new(), Some(record))]);
+        self.show_self();
+        version
     }
 
     fn start_timers(&mut self) {
@@ -237,7 +271,7 @@ impl Replica {
         if late > limits::STALL {
             // Renewals may have piled up unread while nobody was looking: leases get the time back.
             self.leases.put_off(late);
-            self.timers.put_off(late, |timer| matches!(timer, Timer::Lease(_) | Timer::Session(_)));
+            self.timers.put_off(late, |timer| matches!(timer, Timer::Lease(_) | Timer::Session(_) | Timer::Removal(_)));
         }
         self.detector.wake(now.mono);
         self.broadcast.wake(now.mono, self.detector.roster_mut());
@@ -249,7 +283,12 @@ impl Replica {
                 Timer::Gap(node) => self.gap_due(node),
                 Timer::Lease(row) => self.lease_due(row),
                 Timer::Session(session) => self.session_due(session),
-                Timer::Remember => self.remember_freshness(),
+                Timer::Removal(row) => self.removal_due(row),
+                Timer::Ramp(row) => self.ramp_due(row),
+                Timer::Remember => {
+                    self.remember_freshness();
+                    self.review_losses();
+                }
                 // What waited is told when what is ready is next asked for.
                 Timer::Speak => {}
             }
@@ -278,6 +317,8 @@ impl Replica {
             epoch: belief.epoch,
             state: belief.state,
             vouches: true,
+            held: false,
+            maintenance: self.maintenance,
             zone: self.config.zone.clone(),
             region: self.config.region.clone(),
             software: self.config.software.clone(),

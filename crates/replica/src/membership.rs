@@ -67,7 +67,11 @@ impl Replica {
 
     /// Whether `node`'s word about its instances still counts.
     pub(crate) fn vouches(&self, node: NodeId, state: MemberState) -> bool {
-        state.is_present() || (state == MemberState::Left && self.leaving.contains(&node))
+        match state {
+            MemberState::Alive | MemberState::Suspect => true,
+            MemberState::Left => self.leaving.contains(&node),
+            MemberState::Down => self.losses.is_held(node),
+        }
     }
 
     fn member_changed(&mut self, changed: Changed) {
@@ -86,6 +90,7 @@ impl Replica {
             self.leaving.remove(&now.node);
             self.timers.cancel(Timer::VouchEnd(now.node));
         }
+        self.note_loss(now.node, now.state);
         self.show_member(now.node);
         self.store_member(now.node);
         // A suspect that objects was here all the time; greeting it would only burden one that is slow already.

@@ -125,6 +125,11 @@ impl Rows {
         })
     }
 
+    /// Everybody of whom anything has been seen.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.origins.keys().copied()
+    }
+
     /// What has been seen of `node`, boot by boot.
     pub fn all_seen_of(&self, node: NodeId) -> impl Iterator<Item = (Origin, &Ranges)> {
         let origins = self.origins.get(&node).map_or(&[][..], Vec::as_slice);

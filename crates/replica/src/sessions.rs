@@ -42,6 +42,12 @@ enum Standing {
 }
 
 impl Sessions {
+    /// Whether the connection broke on which this row was registered.
+    pub(crate) fn is_lost(&self, row: RowIx) -> bool {
+        let session = self.of.get(&row).and_then(|session| self.known.get(session));
+        session.is_some_and(|session| session.standing == Standing::Lost)
+    }
+
     pub(crate) fn is_open(&self, session: SessionId) -> bool {
         self.known.get(&session).is_some_and(|session| matches!(session.standing, Standing::Open { .. }))
     }
@@ -129,9 +135,9 @@ impl Replica {
                 return None;
             }
             instance.registration.health = health;
+            instance.changed_at = self.now.wall;
             let key = self.rows.row(row).key.key.to_vec();
-            let record = catalog::encode_instance(&instance.registration, instance.claimed_at, self.now.wall);
-            Some((catalog::INSTANCES, key, Some(record)))
+            Some((catalog::INSTANCES, key, Some(catalog::encode_instance(&instance))))
         });
         let writes: Vec<Write> = writes.collect();
         self.write(writes);

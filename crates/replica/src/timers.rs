@@ -19,6 +19,10 @@ pub(crate) enum Timer {
     Lease(RowIx),
     /// A session that was lost has had its grace.
     Session(SessionId),
+    /// An own instance that is ill or leaving may have to be removed.
+    Removal(RowIx),
+    /// An own instance that warms up takes more.
+    Ramp(RowIx),
     /// Write down up to when members are known.
     Remember,
     /// Own changes that were held back may be told.

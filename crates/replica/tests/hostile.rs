@@ -19,6 +19,7 @@ fn replica(node: u64) -> Replica {
         seeds: vec![address(1)],
         seed: 1,
         timing: Timing::default(),
+        guards: whither_replica::Guards::default(),
     };
     let snapshot = Snapshot {
         node: NodeId::new(node).unwrap(),

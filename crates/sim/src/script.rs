@@ -61,7 +61,11 @@ impl Narrator {
         match *name {
             "cluster" => self.cluster(words),
             "register" => self.register(words),
-            "deregister" | "renew" | "drain" => self.change(name, words),
+            "deregister" | "renew" | "drain" | "overrule" | "judge" => self.change(name, words),
+            "maintenance" => {
+                let on = words.get(1) == Some(&"on");
+                self.ask(node(words.first())?, Command::SetMaintenance { on, ack: Ack::Memory })
+            }
             "session" | "close" | "lose" => self.session(name, words),
             "leave" => {
                 let command = Command::Leave;
@@ -111,6 +115,9 @@ impl Narrator {
             None => "no answer".into(),
             Some(Ok(Outcome::Written { version, created })) => {
                 format!("ok {version}{}", if *created > 0 { " created" } else { "" })
+            }
+            Some(Ok(Outcome::Held { version, removed_in })) => {
+                format!("ok {version}, removed in {} s", removed_in.as_secs())
             }
             Some(Ok(Outcome::Renewed { lease: Some(lease) })) => format!("ok, {} ms more", lease.as_millis()),
             Some(Ok(Outcome::Renewed { lease: None })) => "ok, no lease".into(),
@@ -163,7 +170,12 @@ impl Narrator {
         let [at, service, id, options @ ..] = words else { return Err(format!("expected: {name} NODE SERVICE ID")) };
         let (service, id) = (parse(Some(service), "service")?, parse(Some(id), "id")?);
         let command = match name {
-            "deregister" => Command::Deregister { service, id, ack: Ack::Memory },
+            "deregister" => {
+                let force = options.first() == Some(&"force");
+                Command::Deregister { service, id, force, ack: Ack::Memory }
+            }
+            "overrule" => Command::Overrule { service, id, ack: Ack::Memory },
+            "judge" => Command::Judge { service, id, health: parse(options.first(), "health")? },
             "drain" => Command::SetState { service, id, state: whither_model::State::Draining, ack: Ack::Memory },
             _ => {
                 let health: Option<Health> = options.first().map(|_| parse(options.first(), "health")).transpose()?;

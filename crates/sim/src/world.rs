@@ -11,7 +11,7 @@ use std::time::Duration;
 use whither_directory::{Clock, Directory, Identity, Publisher, View};
 use whither_model::random::{Random, mix};
 use whither_model::{Command, Epoch, Instant, NodeId, Now, Outcome, Refusal, Seq, Ticket, WallTime};
-use whither_replica::{Config, Counters, DurableReplies, Ready, Replica, Route, Timing};
+use whither_replica::{Config, Counters, DurableReplies, Guards, Ready, Replica, Route, Timing};
 
 /// How a world begins.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Setup {
     pub commit: Duration,
     /// Clock rates differ by up to this many parts per million from true time.
     pub clock_ppm: usize,
+    /// Which guards are on.
+    pub guards: Guards,
 }
 
 impl Setup {
@@ -41,6 +43,7 @@ impl Setup {
             timing: Timing::default(),
             commit: Duration::from_millis(25),
             clock_ppm: 100,
+            guards: Guards::default(),
         }
     }
 }
@@ -319,6 +322,7 @@ impl World {
             seeds: (0..self.setup.nodes.min(3)).filter(|seed| *seed != at).map(Self::address).collect(),
             seed: self.setup.seed,
             timing: self.setup.timing.clone(),
+            guards: self.setup.guards,
         };
         let (directory, _commands) = Directory::new(identity, clock.clone());
         let publisher = Publisher::new(Arc::clone(&directory));

@@ -13,11 +13,26 @@ use std::time::Duration;
 use whither_model::limits::REGISTRATIONS_PER_REQUEST_MAX;
 use whither_model::name::BadName;
 use whither_model::session::NotASessionId;
-use whither_model::{InstanceId, Invalid, Port, PortName, Registration, ServiceName};
+use whither_model::{InstanceId, Invalid, Port, PortName, Registration, ServiceName, Upkeep};
 
-const FIELDS: [&str; 14] = [
-    "service", "id", "address", "port", "ports", "tags", "meta", "weight", "version", "zone", "state", "health", "ttl",
+const FIELDS: [&str; 17] = [
+    "service",
+    "id",
+    "address",
+    "port",
+    "ports",
+    "tags",
+    "meta",
+    "weight",
+    "version",
+    "zone",
+    "state",
+    "health",
+    "ttl",
     "session",
+    "remove_after_critical",
+    "ramp",
+    "shares_address",
 ];
 
 /// Reads the body of a request that registers one instance, whose name is in the path.
@@ -197,8 +212,23 @@ fn registration(
         let session = text.parse().map_err(|bad: NotASessionId| Invalid::new(path, format!("is {text:?}, {bad}")))?;
         registration.session = Some(session);
     }
+    registration.upkeep = upkeep(&mut fields)?;
+    if let Some((path, value)) = fields.take("shares_address") {
+        registration.shares_address = match value {
+            Json::Bool(shares) => shares,
+            other => return Err(other.unexpected(&path, "true or false")),
+        };
+    }
     registration.check().map_err(|bad| Invalid::new(fields.path_of(&bad.field), bad.problem))?;
     Ok(registration)
+}
+
+/// What its owner is to do for it.
+fn upkeep(fields: &mut Fields) -> Result<Option<Arc<Upkeep>>, Invalid> {
+    let mut time = |name: &str| fields.take(name).map(|(path, value)| duration(&value, &path)).transpose();
+    let upkeep =
+        Upkeep { remove_after_critical: time("remove_after_critical")?, ramp: time("ramp")?, ..Upkeep::default() };
+    Ok((!upkeep.is_empty()).then(|| Arc::new(upkeep)))
 }
 
 /// `port`, a bare number, or `ports`, an object; their order is kept because the first is the one most callers get.

@@ -38,7 +38,9 @@ Whither: where services are at this moment, and how sure that is.
   GET    /v1/nodes                                           the cluster
   POST   /v1/join                                            look for a cluster
   POST   /v1/leave                                           say goodbye
+  PUT    /v1/maintenance                                     ?on=true|false: this node with all its instances
   GET    /v1/health                                          how this node is
+  GET    /v1/status                                          which guards are at work, and what they protect
   GET    /metrics                                            the same in numbers, for Prometheus
   GET    /v1/openapi.json                                    everything above, for machines
 

@@ -117,6 +117,51 @@ pub(super) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Answered {
     begin(&app, Command::Leave, BegunOut { begun: "leave", addresses: None }).await
 }
 
+/// What became of maintenance.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Maintenance)]
+pub(super) struct MaintenanceOut<'a> {
+    /// The node's name.
+    node: &'a str,
+    /// Whether it is out of service now.
+    maintenance: bool,
+    /// Where this node's history stands; the change is in it.
+    #[schema(value_type = String)]
+    index: Text<Cursor>,
+}
+
+/// Take this node with all its instances out of service, or back into it. It holds across restarts.
+#[utoipa::path(
+    put, path = "/v1/maintenance", tag = "cluster",
+    params(
+        ("on" = bool, Query, description = "true: out of service; false: back into it"),
+        ("ack" = Option<String>, Query, description = "When to answer: memory (default) or durable"),
+    ),
+    responses(
+        (status = 200, body = MaintenanceOut),
+        (status = 400, body = problem::Document),
+        (status = 422, body = problem::Document),
+        (status = 503, body = problem::Document),
+        (status = 507, body = problem::Document)
+    )
+)]
+pub(super) async fn maintenance(State(app): State<Arc<App>>, uri: Uri) -> Answered {
+    let query = Query::parse(uri.query(), &["on", "ack"], &[])?;
+    if query.one("on").is_none() {
+        return Err(Invalid::new("on", "is missing; expected ?on=true or ?on=false").into());
+    }
+    let (on, ack) = (query.flag("on")?, query.ack()?);
+    match app.directory.submit(Command::SetMaintenance { on, ack }).await {
+        Ok(Outcome::Written { .. }) => {
+            let index = Text(app.directory.cursor(app.directory.peek().index()));
+            let node = app.directory.identity().name.as_str();
+            Ok(answer(StatusCode::OK, &MaintenanceOut { node, maintenance: on, index }))
+        }
+        Ok(_) => Err(Problem::odd_outcome()),
+        Err(refusal) => Err(Problem::refused(&refusal, &app.directory)),
+    }
+}
+
 async fn begin(app: &App, command: Command, body: BegunOut) -> Answered {
     match app.directory.submit(command).await {
         Ok(Outcome::Begun) => Ok(answer(StatusCode::ACCEPTED, &body)),

@@ -7,6 +7,7 @@ mod paths;
 mod register;
 mod resolve;
 mod session;
+mod status;
 mod watch;
 
 use crate::config::Config;
@@ -73,9 +74,11 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
         .routes(routes!(membership::nodes))
         .routes(routes!(membership::join))
         .routes(routes!(membership::leave))
+        .routes(routes!(membership::maintenance))
         .routes(routes!(watch::service))
         .routes(routes!(watch::catalog))
         .routes(routes!(about::health))
+        .routes(routes!(status::status))
         .routes(routes!(about::metrics))
         .routes(routes!(about::openapi))
         .routes(routes!(about::listing))

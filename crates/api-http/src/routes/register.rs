@@ -56,6 +56,26 @@ pub(super) struct BulkWrittenOut {
     index: Text<Cursor>,
 }
 
+/// A deregistration that waits for its turn.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Held)]
+pub(super) struct HeldOut<'a> {
+    /// `namespace/service`.
+    service: &'a str,
+    /// The instance.
+    id: &'a str,
+    /// Until it is removed, at the earliest, milliseconds.
+    removed_in_ms: Option<u64>,
+    /// The reason, and the way out.
+    why: &'static str,
+    /// The change that marked it as leaving.
+    #[schema(value_type = String)]
+    version: Text<Version>,
+    /// Where this node's history stands; the write is in it.
+    #[schema(value_type = String)]
+    index: Text<Cursor>,
+}
+
 /// A lease that runs anew.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Renewed)]
@@ -98,6 +118,12 @@ pub(super) struct Registration {
     ttl: Option<String>,
     /// The session that it is registered on and dies with, as opening one answered.
     session: Option<String>,
+    /// It is removed once a witness has called it critical for so long: `30s`, at least 1s. Without it, it stays.
+    remove_after_critical: Option<String>,
+    /// Its weight rises over this time after it came into service: `30s`, 1s to 1h.
+    ramp: Option<String>,
+    /// Others may claim the same address and port, if they say so too. Otherwise the newest claim evicts the older ones.
+    shares_address: Option<bool>,
 }
 
 /// One of many registrations.
@@ -158,9 +184,12 @@ pub(super) async fn register(
     params(
         ("namespace" = String, Path), ("service" = String, Path), ("id" = String, Path),
         ("ack" = Option<String>, Query, description = "When to answer: memory (default) or durable"),
+        ("force" = Option<bool>, Query, description = "At once, however many went lately"),
+        ("overrule" = Option<bool>, Query, description = "Whoever owns it, also if that node is gone; should it come back, it obeys"),
     ),
     responses(
         (status = 200, body = WrittenOut),
+        (status = 202, body = HeldOut, description = "Many went at once: it takes nothing new and is removed in its turn"),
         (status = 400, body = problem::Document),
         (status = 404, body = problem::Document),
         (status = 409, body = problem::Document),
@@ -170,10 +199,29 @@ pub(super) async fn register(
     )
 )]
 pub(super) async fn deregister(State(app): State<Arc<App>>, OfInstance(service, id): OfInstance, uri: Uri) -> Answered {
-    let ack = Query::parse(uri.query(), &["ack"], &[])?.ack()?;
-    let command = Command::Deregister { service: service.clone(), id: id.clone(), ack };
-    let (version, _) = write(&app, command).await?;
-    Ok(written(&app, StatusCode::OK, &service, &id, version, None))
+    let query = Query::parse(uri.query(), &["ack", "force", "overrule"], &[])?;
+    let (ack, force) = (query.ack()?, query.flag("force")?);
+    let command = match query.flag("overrule")? {
+        true => Command::Overrule { service: service.clone(), id: id.clone(), ack },
+        false => Command::Deregister { service: service.clone(), id: id.clone(), force, ack },
+    };
+    match submit(&app, command).await? {
+        Outcome::Written { version, .. } => Ok(written(&app, StatusCode::OK, &service, &id, version, None)),
+        Outcome::Held { version, removed_in } => {
+            let index = Text(app.directory.cursor(app.directory.peek().index()));
+            let held = HeldOut {
+                service: service.as_str(),
+                id: id.as_str(),
+                removed_in_ms: millis(Some(removed_in)),
+                why: "several instances of this service were deregistered in the last minute, so that one mistake does not \
+                      remove them all: it takes nothing new and is removed in its turn; ?force removes it at once",
+                version: Text(version),
+                index,
+            };
+            Ok(answer(StatusCode::ACCEPTED, &held))
+        }
+        _ => Err(Problem::odd_outcome()),
+    }
 }
 
 /// Say that an instance lives.

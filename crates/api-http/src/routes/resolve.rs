@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Response, Uri};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
-use whither_directory::{Cursor, Listed, Ready, Selection, ServiceView, View};
+use whither_directory::{Cursor, Listed, Ready, Selection, ServiceView, Status, View};
 use whither_model::Instant;
 
 type Answered = Result<Response<Body>, Problem>;
@@ -98,12 +98,14 @@ impl Wanted {
         } else {
             Selection::Empty
         };
-        let shown = matching.into_iter().filter(|listed| self.all || convert::is_chosen(listed.status, selection));
-        let array = convert::array(shown.map(|listed| {
+        let shown: Vec<_> =
+            matching.into_iter().filter(|listed| self.all || convert::is_chosen(listed.status, selection)).collect();
+        let protected = selection == Selection::LastKnown || shown.iter().any(|listed| listed.status == Status::Held);
+        let array = convert::array(shown.into_iter().map(|listed| {
             if self.explain { InstanceOut::explained(listed, selection, now) } else { InstanceOut::new(listed) }
         }));
         // Reasons hold ages, which move although nothing changed.
-        Instances::Made { array, selection, cacheable: !self.explain }
+        Instances::Made { array, selection, protected, cacheable: !self.explain }
     }
 }
 
@@ -119,6 +121,8 @@ pub(super) struct ServiceDocument<'a> {
     index: &'a str,
     /// `usable`; `last_known`: none is usable but some only fell silent, and these are they; `empty`.
     selection: &'a str,
+    /// Whether a guard keeps something in this answer that would otherwise be gone from it.
+    protected: bool,
     /// Members that are down, of whose instances nothing new can be known; absent when none is.
     unheard: Option<Vec<UnheardDocument<'a>>>,
     /// Sorted by id.

@@ -90,6 +90,8 @@ impl NodeDouble {
     /// Says what membership believes of a node.
     pub(crate) fn member(&self, id: u64, name: &str, state: MemberState) {
         self.apply(Delta::Member(Member {
+            held: false,
+            maintenance: false,
             id: node(id),
             name: Arc::new(name.parse().unwrap()),
             address: format!("127.0.0.{id}:7600").parse().unwrap(),
@@ -117,6 +119,8 @@ impl NodeDouble {
         let mut registration = Registration::new(service.parse().unwrap(), id.parse().unwrap(), address);
         change(&mut registration);
         Delta::Instance(Arc::new(Instance {
+            share: 100,
+            leaving: false,
             registration,
             owner: node(owner),
             version: Version { epoch: EPOCH, seq: Seq(7) },
@@ -191,6 +195,9 @@ impl State {
                 }
                 Ok(Outcome::Ended { instances })
             }
+            Command::Judge { .. } | Command::Overrule { .. } | Command::SetMaintenance { .. } => {
+                Ok(Outcome::Written { version: self.version(), created: 0 })
+            }
             Command::Join { .. } | Command::Leave => Ok(Outcome::Begun),
         };
         self.publisher.publish();
@@ -211,6 +218,8 @@ impl State {
         self.seq += 1;
         let key = (registration.service.clone(), registration.id.clone());
         let instance = Arc::new(Instance {
+            share: 100,
+            leaving: false,
             registration,
             owner: node(OWN),
             version: self.version(),

@@ -32,7 +32,7 @@ async fn a_service_is_told_with_its_age_and_place() {
     assert_eq!(
         reply.json(),
         json!({
-            "service": "prod/recos", "age_ms": 1001, "index": index, "selection": "usable",
+            "service": "prod/recos", "age_ms": 1001, "index": index, "selection": "usable", "protected": false,
             "instances": [{
                 "id": "r1", "address": "10.0.0.7", "port": 8080, "ports": {"web": 8080, "admin": 9090},
                 "tags": ["v2", "canary"], "meta": {"a": "\"quoted\"\n", "team": "ml"}, "weight": 100,
@@ -176,9 +176,9 @@ async fn services_are_listed_by_name() {
     assert_eq!(
         all.json(),
         json!({"age_ms": 0, "index": "000000000000000a-12884901893", "services": [
-            {"service": "prod/api", "instances": 1, "usable": 1, "selection": "usable"},
-            {"service": "prod/web", "instances": 2, "usable": 1, "selection": "usable"},
-            {"service": "test/web", "instances": 1, "usable": 1, "selection": "usable"}
+            {"service": "prod/api", "instances": 1, "usable": 1, "protected": false, "selection": "usable"},
+            {"service": "prod/web", "instances": 2, "usable": 1, "protected": false, "selection": "usable"},
+            {"service": "test/web", "instances": 1, "usable": 1, "protected": false, "selection": "usable"}
         ]})
     );
     assert_eq!(all.header("x-whither-index"), "000000000000000a-12884901893");
@@ -201,7 +201,8 @@ async fn nodes_and_health_tell_who_answers() {
         nodes["nodes"][1],
         json!({
             "id": "000000000000000b", "name": "b", "address": "127.0.0.11:7600", "state": "suspect", "zone": "z1",
-            "region": "r1", "epoch": 3, "software": "0.1.0", "instances": 1, "age_ms": 1000, "self": false
+            "region": "r1", "epoch": 3, "software": "0.1.0", "instances": 1, "maintenance": false, "held": false,
+            "age_ms": 1000, "self": false
         })
     );
     let healthy = json!({
@@ -269,4 +270,23 @@ async fn the_straight_way_and_the_router_answer_alike() {
     assert_eq!((unchanged.status.as_u16(), unchanged.header("etag")), (304, tag));
     wire.send("GET /v1/services/default/small HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(wire.reply().await.json()["service"], "default/small", "a 304 has no body in the way");
+}
+
+#[tokio::test]
+async fn guards_at_work_are_told_with_what_they_protect() {
+    let node = NodeDouble::start();
+    node.member(0xb, "b", MemberState::Alive);
+    node.instance(0xb, "prod/web", "w1", |r| r.health = Health::Overdue);
+    node.instance(0xb, "prod/web", "w2", |_| ());
+    node.instance(0xb, "prod/db", "d1", |r| r.health = Health::Silent);
+    let routes = routes(&node);
+    let status = ask(&routes, "GET /v1/status").await.json();
+    assert_eq!((&status["protected"], &status["services"]), (&json!(2), &json!(["prod/db", "prod/web"])));
+    assert_eq!((&status["instances"]["held"], &status["instances"]["passing"]), (&json!(1), &json!(1)));
+    let guards = status["guards"].as_array().unwrap();
+    let active: Vec<&str> =
+        guards.iter().filter(|guard| guard["active"] == true).map(|guard| guard["guard"].as_str().unwrap()).collect();
+    assert_eq!(active, ["never-empty", "mass-expiry"]);
+    let web = ask(&routes, "GET /v1/services/prod/web").await.json();
+    assert_eq!((&web["protected"], &web["instances"][0]["status"]), (&json!(true), &json!("held")));
 }

@@ -38,7 +38,7 @@ async fn an_instance_lives_through_all_requests() {
     assert_eq!((gone.status.as_u16(), &gone.json()["version"]), (200, &json!("3.5")));
     assert_eq!(ask(&routes, &format!("GET {INSTANCE}")).await.status, 404);
     let (service, id) = ("prod/recos".parse().unwrap(), "r1".parse().unwrap());
-    assert_eq!(node.asked().last(), Some(&Command::Deregister { service, id, ack: Ack::Memory }));
+    assert_eq!(node.asked().last(), Some(&Command::Deregister { service, id, force: false, ack: Ack::Memory }));
 }
 
 #[tokio::test]
@@ -63,6 +63,8 @@ async fn every_field_arrives_as_it_was_sent() {
         health: Health::Warning,
         lease: Some(Duration::from_secs(120)),
         session: None,
+        upkeep: None,
+        shares_address: false,
     };
     assert_eq!(node.asked(), [Command::Register { registrations: vec![registration], ack: Ack::Durable }]);
 }

@@ -126,6 +126,51 @@ pub(crate) struct Written {
     pub(crate) version: String,
 }
 
+/// What became of a deregistration.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Removed {
+    pub(crate) version: String,
+    /// It waits for its turn.
+    #[serde(default)]
+    pub(crate) removed_in_ms: Option<u64>,
+}
+
+/// What became of maintenance.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Maintenance {
+    pub(crate) node: String,
+}
+
+/// Which guards are at work.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AgentStatus {
+    pub(crate) name: String,
+    pub(crate) node: String,
+    pub(crate) age_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) cluster: Option<String>,
+    #[serde(default)]
+    pub(crate) disk: Option<String>,
+    #[serde(default)]
+    pub(crate) maintenance: bool,
+    pub(crate) instances: std::collections::BTreeMap<String, u64>,
+    pub(crate) protected: u64,
+    #[serde(default)]
+    pub(crate) services: Vec<String>,
+    pub(crate) guards: Vec<Guard>,
+}
+
+/// One guard.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Guard {
+    pub(crate) guard: String,
+    pub(crate) does: String,
+    pub(crate) active: bool,
+    pub(crate) of: String,
+    pub(crate) now: u64,
+    pub(crate) acted: u64,
+}
+
 /// What became of many writes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct WrittenMany {
@@ -152,6 +197,8 @@ pub(crate) struct ServiceLine {
     pub(crate) service: String,
     pub(crate) instances: u64,
     pub(crate) usable: u64,
+    #[serde(default)]
+    pub(crate) protected: bool,
     #[serde(default)]
     pub(crate) selection: String,
 }
@@ -241,6 +288,10 @@ pub(crate) struct Node {
     pub(crate) software: String,
     #[serde(default)]
     pub(crate) instances: u64,
+    #[serde(default)]
+    pub(crate) maintenance: bool,
+    #[serde(default)]
+    pub(crate) held: bool,
     #[serde(default)]
     pub(crate) age_ms: Option<u64>,
     #[serde(default, rename = "self")]

@@ -1,8 +1,9 @@
 //! `whither deregister`.
 
 use super::Session;
-use crate::agent_api::wire::Written;
+use crate::agent_api::wire::Removed;
 use crate::agent_api::{Method, Target};
+use crate::duration;
 use crate::failure::DONE;
 use std::process::ExitCode;
 use whither_model::{InstanceId, ServiceName};
@@ -12,13 +13,22 @@ use whither_model::{InstanceId, ServiceName};
 #[command(after_help = "Examples:
   whither deregister prod/recos recos-web-1-8080
   whither deregister recos recos-web-1-8080 --durable   wait for the disk
+  whither deregister recos recos-web-1-8080 --force     at once, as the tenth in a minute
+  whither deregister recos recos-web-9-8080 --overrule  of a host that will not come back
 
-Only the agent that an instance was registered with can remove it; ask another one with --agent.")]
+Of a service only two instances, or 10 %, are removed by name in a minute, so that a broken script does not \
+empty it: the others take nothing new from now on and are removed in their turn. --force removes at once.")]
 pub(crate) struct Args {
     /// The service: name, or namespace/name
     service: ServiceName,
     /// The instance
     id: InstanceId,
+    /// Remove it at once, however many went in the last minute
+    #[arg(long)]
+    force: bool,
+    /// Whoever owns it, also if that node is gone; should it come back, it obeys
+    #[arg(long, conflicts_with = "force")]
+    overrule: bool,
     /// Wait until the agent has it on disk
     #[arg(long)]
     durable: bool,
@@ -30,8 +40,23 @@ pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode
     if args.durable {
         target = target.query("ack", "durable");
     }
-    let answer = session.api.ask::<Written>(Method::Delete, &target, None)?;
-    session
-        .say(&answer, |written| format!("deregistered {} of {} (change {})", args.id, args.service, written.version))?;
+    for (flag, given) in [("force", args.force), ("overrule", args.overrule)] {
+        if given {
+            target = target.query(flag, "true");
+        }
+    }
+    let answer = session.api.ask::<Removed>(Method::Delete, &target, None)?;
+    session.say(&answer, |removed| describe(removed, args))?;
     Ok(DONE)
+}
+
+fn describe(removed: &Removed, args: &Args) -> String {
+    let Args { service, id, .. } = args;
+    match removed.removed_in_ms {
+        None => format!("deregistered {id} of {service} (change {})", removed.version),
+        Some(wait) => format!(
+            "{id} of {service} takes nothing new; several went in the last minute, so it is removed in {} (--force: at once)",
+            duration::words(Some(wait))
+        ),
+    }
 }

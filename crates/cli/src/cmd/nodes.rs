@@ -54,7 +54,7 @@ fn table(nodes: &[Node]) -> Table {
         table.push([
             name.into(),
             (&node.id).into(),
-            Cell::new(&node.state, state_tone(&node.state)),
+            Cell::new(state(node), state_tone(&node.state)),
             (&node.address).into(),
             node.instances.to_string().into(),
             duration::compact(node.age_ms).into(),
@@ -64,6 +64,15 @@ fn table(nodes: &[Node]) -> Table {
         ]);
     }
     table
+}
+
+/// What membership believes, and what an operator or a guard made of it.
+fn state(node: &Node) -> String {
+    match (node.maintenance, node.held) {
+        (true, _) => format!("{}/maintenance", node.state),
+        (false, true) => format!("{}/held", node.state),
+        (false, false) => node.state.clone(),
+    }
 }
 
 /// How a member's state is coloured.

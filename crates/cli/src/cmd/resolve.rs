@@ -141,7 +141,7 @@ fn print(args: &Args, service: &Service, console: &mut Console) -> std::io::Resu
 }
 
 fn is_usable(instance: &Instance) -> bool {
-    matches!(instance.status.as_str(), "passing" | "warning")
+    matches!(instance.status.as_str(), "passing" | "warning" | "held")
 }
 
 /// Whether a caller is given this instance.
@@ -172,6 +172,14 @@ fn warnings(service: &Service) -> Vec<String> {
             warnings.push("callers are given nothing: no instance is in service and well".into());
         }
         _ => {}
+    }
+    let held = service.instances.iter().filter(|instance| instance.status == "held").count();
+    if held > 0 {
+        warnings.push(format!(
+            "protected: {held} of {} are kept although only silence speaks of them; too many fell silent at once \
+             (`whither status`)",
+            service.instances.len()
+        ));
     }
     warnings.extend(unheard(service));
     warnings
@@ -237,7 +245,7 @@ fn status(instance: &Instance) -> String {
 pub(super) fn status_tone(status: &str) -> Tone {
     match status {
         "passing" => Tone::Good,
-        "warning" | "silent" | "lost" => Tone::Warn,
+        "warning" | "held" | "silent" | "lost" | "leaving" | "evicted" => Tone::Warn,
         "critical" => Tone::Bad,
         _ => Tone::Faint,
     }

@@ -50,6 +50,7 @@ fn table(services: &Services) -> Table {
     ]);
     for line in &services.services {
         let (tone, given) = match line.selection.as_str() {
+            "usable" if line.protected => (Tone::Warn, "protected"),
             "usable" => (Tone::Good, "usable"),
             "last_known" => (Tone::Warn, "last-known"),
             "empty" => (Tone::Bad, "nothing"),

@@ -118,7 +118,7 @@ impl Samples {
     async fn remove(&mut self, service: ServiceName, id: InstanceId) {
         if let Some(sample) = self.running.remove(&(service.clone(), id.clone())) {
             self.act(sample.node, &service, &id, "deregistered");
-            self.submit(sample.node, Command::Deregister { service, id, ack: Ack::Memory }).await;
+            self.submit(sample.node, Command::Deregister { service, id, force: true, ack: Ack::Memory }).await;
         }
     }
 

@@ -186,7 +186,7 @@ fn write_one(door: SocketAddr, path: &str, durable: bool, state: State) -> Answe
             let json = [("content-type", "application/json")];
             exchange(door, &format!("PUT {path}?ack={ack}"), &json, &body)
         }
-        None => exchange(door, &format!("DELETE {path}?ack={ack}"), &[], ""),
+        None => exchange(door, &format!("DELETE {path}?ack={ack}&force"), &[], ""),
     };
     match answer {
         Ok(answer) => {

@@ -117,7 +117,7 @@ fn register(world: &mut World, node: usize, at: usize) {
 fn deregister(world: &mut World, node: usize, at: usize) {
     let registration = workload::registration(at / 200, at % 200, 1).expect("a small service");
     let (service, id) = (registration.service, registration.id);
-    world.command(node, Command::Deregister { service, id, ack: Ack::Memory });
+    world.command(node, Command::Deregister { service, id, force: true, ack: Ack::Memory });
 }
 
 fn digest(world: &World, node: usize) -> u64 {
