@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// How the listener behaves.
+/// How the listeners behave.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Connections open at once. One more is closed as soon as it is accepted, and counted.
+    /// Connections open at once, over all listeners. One more is closed as soon as it is accepted, and counted. A few more may
+    /// be open over a Unix socket: who stands before an agent whose port is overrun still gets in.
     pub connections_max: usize,
     /// Watches open at once, over all connections: HTTP/2 carries many in one. One more is answered with 503.
     pub watches_max: usize,

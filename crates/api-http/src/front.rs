@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use whither_directory::Ready;
 use whither_model::ServiceName;
 
-/// One per listener; clones are cheap.
+/// One per server, whatever it listens on; clones are cheap.
 #[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) app: Arc<App>,

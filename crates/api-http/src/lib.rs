@@ -12,6 +12,7 @@ mod front;
 mod hold;
 mod json;
 mod limits;
+mod listener;
 mod metrics;
 mod origin;
 mod problem;
@@ -21,4 +22,5 @@ mod server;
 mod unheard;
 
 pub use config::Config;
+pub use listener::Listener;
 pub use server::{router, serve};

@@ -9,7 +9,7 @@ use whither_directory::Directory;
 use whither_directory::vitals::{Counter, Kind, Sample};
 use whither_model::MemberState;
 
-/// Counters of one listener.
+/// Counters of one server: of all its listeners together.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     /// Answers by the first digit of their status code.

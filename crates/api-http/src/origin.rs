@@ -9,6 +9,10 @@ use axum::response::{IntoResponse, Response};
 
 /// Refuses requests that change something and that a browser sent for a page of another origin (Fetch Metadata, and the
 /// `Origin` header of RFC 6454 for browsers without it). Programs send neither header.
+///
+/// Holds over a Unix socket too. No browser opens one, and there the mode of the file says who may ask; but a proxy that passes
+/// requests on from a port to the socket brings the browsers back, and their headers with them. What `Host` says does not matter
+/// to anything else here, so clients of the socket may write into it what they like.
 pub(crate) async fn refuse_foreign_pages(request: Request, next: Next) -> Response {
     if request.method().is_safe() || !is_foreign(request.headers()) {
         return next.run(request).await;

@@ -3,7 +3,8 @@
 use crate::answer::Answer;
 use crate::config::Config;
 use crate::front::Front;
-use crate::limits::{HEAD_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
+use crate::limits::{HEAD_BYTES_MAX, SPARE_CONNECTIONS, STREAMS_PER_CONNECTION_MAX};
+use crate::listener::{Accepted, Listener, Listeners, Stream};
 use crate::problem::{Problem, Slug};
 use crate::routes::{self, App};
 use axum::Router;
@@ -16,7 +17,6 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 use whither_directory::Directory;
@@ -28,22 +28,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long an HTTP/2 connection may be silent before it is asked whether it lives, and then has to answer.
 const HTTP2_PING: Duration = Duration::from_secs(20);
 
-/// Answers on `listener` until `shutdown` completes; then ends watches, lets requests finish for [`Config::drain`], and
+/// Answers on every one of `listeners` until `shutdown` completes; then ends watches, lets requests finish for [`Config::drain`], and
 /// cuts what is left.
 ///
 /// # Errors
-/// The listener does not know its own address, so it cannot be one. Nothing was served. A listener that works is never
+/// A listener does not know its own address, so it cannot be one. Nothing was served. A listener that works is never
 /// given up: failures to accept are counted and retried.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     directory: Arc<Directory>,
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let address = listener.local_addr()?;
+    let mut listeners = Listeners::new(listeners)?;
+    let addresses = listeners.shown();
     let (app, router) = routes::build(directory, config);
     let front = Front { app: Arc::clone(&app), router: guarded(&app, router) };
-    tracing::debug!(%address, "the HTTP API answers");
+    tracing::debug!(%addresses, "the HTTP API answers");
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -51,8 +52,9 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => admit(&mut connections, &front, stream),
+            (address, accepted) = listeners.accept() => match accepted {
+                Ok(Accepted::Tcp(stream)) => admit(&mut connections, &front, stream, 0),
+                Ok(Accepted::Unix(stream)) => admit(&mut connections, &front, stream, SPARE_CONNECTIONS),
                 Err(fault) => {
                     app.metrics.accept_failures.add(1);
                     tracing::warn!(%address, %fault, "a connection could not be accepted");
@@ -61,12 +63,12 @@ pub async fn serve(
             },
         }
     }
-    drop(listener);
+    drop(listeners);
     app.closing.send_replace(true);
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(app.config.drain, drained).await.is_err() {
         app.metrics.connections_cut.add(connections.len() as u64);
-        tracing::warn!(%address, connections = connections.len(), "connections were cut: they did not finish in time");
+        tracing::warn!(%addresses, connections = connections.len(), "connections were cut: they did not finish in time");
         connections.shutdown().await;
     }
     Ok(())
@@ -84,9 +86,10 @@ fn guarded(app: &Arc<App>, router: Router) -> Router {
     router.layer(guard).layer(CatchPanicLayer::custom(Fault(Arc::clone(app))))
 }
 
-fn admit(connections: &mut JoinSet<()>, front: &Front, stream: TcpStream) {
+/// Serves `stream`, unless as many connections are open as there may be, and `spare` more.
+fn admit(connections: &mut JoinSet<()>, front: &Front, stream: impl Stream, spare: usize) {
     let metrics = &front.app.metrics;
-    if !metrics.connections.try_raise(front.app.config.connections_max) {
+    if !metrics.connections.try_raise(front.app.config.connections_max.saturating_add(spare)) {
         metrics.connections_refused.add(1);
         return;
     }
@@ -111,10 +114,9 @@ impl Drop for OpenConnection {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn connection(stream: TcpStream, front: Front) -> Result<(), Failure> {
+async fn connection(stream: impl Stream, front: Front) -> Result<(), Failure> {
     let config = &front.app.config;
-    // An answer is one write, and the next question waits for it: nothing is gained by holding it back.
-    stream.set_nodelay(true)?;
+    stream.prepare()?;
     let mut closing = front.app.closing.subscribe();
     let mut first = [0; HTTP2_PREFACE.len()];
     let first = tokio::select! {

@@ -30,6 +30,7 @@ pub(crate) const BULK_CONNECTIONS: usize = 4;
 struct ReadyLine {
     peers: SocketAddr,
     http: SocketAddr,
+    socket: Option<PathBuf>,
     dns: SocketAddr,
 }
 
@@ -44,6 +45,8 @@ pub(crate) struct Agent {
     peers: SocketAddr,
     /// Its HTTP API.
     pub(crate) http: SocketAddr,
+    /// The same as a Unix socket; `None` if the path would be too long for one.
+    pub(crate) socket: Option<PathBuf>,
     /// Its DNS.
     pub(crate) dns: SocketAddr,
 }
@@ -134,9 +137,9 @@ impl Cluster {
         let started = Instant::now();
         let process = Process::start(&mut command, format!("agent {name}"))?;
         let line = process.ready(START)?;
-        let ReadyLine { peers, http, dns } =
+        let ReadyLine { peers, http, socket, dns } =
             serde_json::from_str(&line).with_context(|| format!("agent {name} is ready in other words: {line:?}"))?;
-        self.agents.push(Agent { process, data_dir, started, peers, http, dns });
+        self.agents.push(Agent { process, data_dir, started, peers, http, socket, dns });
         self.agents.last().context("an agent was added")
     }
 

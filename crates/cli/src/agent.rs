@@ -1,9 +1,15 @@
 //! An agent: a node and the surfaces around it, in one process. `whither agent` runs one, `whither dev` three.
 
+pub(crate) mod socket;
+
+use crate::config::SocketConfig;
+use socket::{Place, SocketError, SocketFile};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use whither_api_http::Listener;
 use whither_directory::Directory;
 use whither_node::{Node, NodeError, StartError};
 use whither_transport::{PortKind, whose_port};
@@ -12,8 +18,10 @@ use whither_transport::{PortKind, whose_port};
 pub(crate) struct Parts {
     /// The node.
     pub(crate) node: whither_node::Config,
-    /// Where the HTTP API listens; `None`: nowhere.
+    /// The port at which the HTTP API listens; `None`: none.
     pub(crate) http: Option<SocketAddr>,
+    /// The Unix socket at which the HTTP API listens; `None`: none.
+    pub(crate) socket: Option<SocketConfig>,
     /// Where DNS listens, and how it answers; `None`: nowhere.
     pub(crate) dns: Option<(SocketAddr, whither_api_dns::Config)>,
 }
@@ -34,6 +42,9 @@ pub(crate) enum AgentError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The HTTP API has no Unix socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// DNS cannot listen.
     #[error("{source}{owner}; choose another address with --dns-bind")]
     Dns {
@@ -46,29 +57,50 @@ pub(crate) enum AgentError {
 
 /// A running agent.
 pub(crate) struct Agent {
+    /// Goes first: as long as the node lives, this file is nobody else's.
+    socket: Option<SocketFile>,
     node: Node,
-    http: Option<(SocketAddr, JoinHandle<std::io::Result<()>>)>,
+    http: Option<SocketAddr>,
+    api: JoinHandle<std::io::Result<()>>,
     dns: Option<whither_api_dns::Running>,
     stop: watch::Sender<bool>,
 }
 
 impl Agent {
-    /// Binds everything, then starts the node, then serves: whatever is wrong is said before a word reaches a peer.
+    /// Binds everything, then starts the node, then serves: whatever is wrong is said before a word reaches a peer. Of the Unix
+    /// socket all but the binding is done by then: with the node comes the lock that allows to replace the socket of a dead agent.
     ///
     /// # Errors
     /// [`AgentError`]; nothing runs.
     pub(crate) async fn start(parts: Parts) -> Result<Self, AgentError> {
-        let http = match parts.http {
+        let port = match parts.http {
             Some(address) => Some(bind_http(address).await?),
             None => None,
         };
+        let place = parts.socket.and_then(|socket| Place::new(socket, &parts.node.data_dir));
+        if let Some(place) = &place {
+            place.check().await?;
+        }
         let dns = match parts.dns {
             Some((address, config)) => Some((bind_dns(address, &config)?, config)),
             None => None,
         };
         let node = Node::start(parts.node).await?;
+        let (socket, file) = match bind_socket(place).await {
+            Ok(bound) => bound.unzip(),
+            Err(problem) => {
+                // The problem of before is the one to tell.
+                drop(node.stop().await);
+                return Err(problem.into());
+            }
+        };
         let (stop, _) = watch::channel(false);
-        let http = http.map(|listener| serve_http(listener, Arc::clone(node.directory()), stop.subscribe()));
+        let http = port.as_ref().and_then(|listener| listener.local_addr().ok());
+        let listeners = port.map(Listener::Tcp).into_iter().chain(socket.map(Listener::Unix)).collect();
+        let config = whither_api_http::Config::default();
+        let serving =
+            whither_api_http::serve(listeners, Arc::clone(node.directory()), config, stopped(stop.subscribe()));
+        let api = tokio::spawn(serving);
         let dns = match dns {
             Some((bound, config)) => {
                 let stopped = stopped(stop.subscribe());
@@ -77,7 +109,7 @@ impl Agent {
             }
             None => None,
         };
-        Ok(Self { node, http, dns, stop })
+        Ok(Self { socket: file, node, http, api, dns, stop })
     }
 
     /// What it knows.
@@ -90,9 +122,14 @@ impl Agent {
         self.node.peers()
     }
 
-    /// Where the HTTP API listens.
-    pub(crate) fn http(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(|(address, _)| *address)
+    /// The port at which the HTTP API listens.
+    pub(crate) const fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// The Unix socket at which the HTTP API listens, from the root.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.socket.as_ref().map(SocketFile::path)
     }
 
     /// Where DNS listens.
@@ -112,10 +149,10 @@ impl Agent {
     pub(crate) async fn stop(self) -> Result<(), NodeError> {
         // The goodbye first: while requests drain, peers already know.
         self.stop.send_replace(true);
+        // Before the lock of the data directory is given up: the next agent there has a socket of its own.
+        drop(self.socket);
         let node = self.node.stop().await;
-        if let Some((_, http)) = self.http {
-            drop(http.await);
-        }
+        drop(self.api.await);
         if let Some(dns) = self.dns {
             dns.stop().await;
         }
@@ -151,15 +188,11 @@ fn owner_of(kind: PortKind, address: SocketAddr, problem: &std::io::Error) -> St
     whose_port(kind, address).map_or_else(String::new, |owner| format!(" by {owner}"))
 }
 
-fn serve_http(
-    listener: tokio::net::TcpListener,
-    directory: Arc<Directory>,
-    stop: watch::Receiver<bool>,
-) -> (SocketAddr, JoinHandle<std::io::Result<()>>) {
-    // A listener that was just bound knows its address.
-    let address = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let config = whither_api_http::Config::default();
-    (address, tokio::spawn(whither_api_http::serve(listener, directory, config, stopped(stop))))
+async fn bind_socket(place: Option<Place>) -> Result<Option<(tokio::net::UnixListener, SocketFile)>, SocketError> {
+    match place {
+        Some(place) => place.bind().await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

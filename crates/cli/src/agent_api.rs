@@ -2,6 +2,7 @@
 
 mod address;
 mod error;
+mod socket;
 mod stream;
 mod target;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub(crate) use stream::EventStream;
 pub(crate) use target::Target;
 
 use serde::de::DeserializeOwned;
+use socket::{NoNames, SocketConnector};
 use std::time::Duration;
 use wire::Problem;
 
@@ -70,7 +72,11 @@ impl AgentApi {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .user_agent(concat!("whither/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { agent, http: config.new_agent() }
+        let http = match &agent {
+            AgentAddress::Port(_) => config.new_agent(),
+            AgentAddress::Socket(path) => ureq::Agent::with_parts(config, SocketConnector(path.clone()), NoNames),
+        };
+        Self { agent, http }
     }
 
     /// Who is asked.
@@ -100,7 +106,7 @@ impl AgentApi {
     /// As [`AgentApi::ask`].
     pub(crate) fn send(&self, method: Method, target: &Target, body: Option<&[u8]>) -> Result<String, ApiError> {
         let failed = |error| ApiError::of(&self.agent, error);
-        let url = format!("http://{}{target}", self.agent);
+        let url = format!("{}{target}", self.agent.origin());
         let response = match method {
             Method::Get => self.http.get(url).config().timeout_global(Some(TIMEOUT)).build().call(),
             Method::Delete => self.http.delete(url).config().timeout_global(Some(TIMEOUT)).build().call(),
@@ -122,7 +128,7 @@ impl AgentApi {
     /// # Errors
     /// As [`AgentApi::ask`].
     pub(crate) fn watch(&self, target: &Target) -> Result<EventStream, ApiError> {
-        let url = format!("http://{}{target}", self.agent);
+        let url = format!("{}{target}", self.agent.origin());
         let request = self.http.get(url).header("accept", "application/x-ndjson").config();
         let request = request.timeout_recv_response(Some(TIMEOUT)).timeout_per_read(Some(SILENCE_MAX)).build();
         let response = self.accept(request.call().map_err(|error| ApiError::of(&self.agent, error))?)?;
@@ -135,7 +141,7 @@ impl AgentApi {
     /// # Errors
     /// As [`AgentApi::ask`].
     pub(crate) fn hold(&self, target: &Target, body: &[u8]) -> Result<EventStream, ApiError> {
-        let url = format!("http://{}{target}", self.agent);
+        let url = format!("{}{target}", self.agent.origin());
         let request = self.http.post(url).content_type("application/json").config();
         let request = request.timeout_recv_response(Some(TIMEOUT)).timeout_per_read(Some(SILENCE_MAX)).build();
         let response = self.accept(request.send(body).map_err(|error| ApiError::of(&self.agent, error))?)?;

@@ -41,7 +41,7 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The agent to ask: host:port of its HTTP API
+    /// The agent to ask: host:port of its HTTP API, or unix:PATH of its socket
     #[arg(
         long,
         global = true,

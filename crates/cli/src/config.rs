@@ -12,6 +12,7 @@ mod overrides;
 mod raw;
 mod resolved;
 mod settings;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use environment::hostname;
 pub(crate) use error::ConfigError;
 pub(crate) use overrides::Overrides;
 pub(crate) use resolved::{Config, LogConfig, describe};
+pub(crate) use socket::{SOCKET_PATH_BYTES_MAX, SocketConfig, SocketMode, fits_socket};
 pub(crate) use values::{LogFormat, Seed, SeedHost};
 
 use environment::Environment;

@@ -7,6 +7,7 @@ mod reads;
 mod refusals;
 mod sessions;
 mod sockets;
+mod unix;
 mod watches;
 mod wire;
 mod writes;

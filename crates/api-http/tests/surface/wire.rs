@@ -7,14 +7,15 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
-use whither_api_http::{Config, router, serve};
+use whither_api_http::{Config, Listener, router, serve};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,7 +67,7 @@ pub(crate) async fn send(router: &Router, line: &str, body: &str) -> Reply {
     call(router, line, &[("content-type", "application/json")], body.to_owned()).await
 }
 
-/// A server on a port of its own.
+/// A server on a port of its own, and perhaps on a socket.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -75,11 +76,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(node: &NodeDouble, config: Config) -> Self {
+        Self::start_with(node, config, Vec::new()).await
+    }
+
+    /// One that listens at `socket` as well.
+    pub(crate) async fn start_at(node: &NodeDouble, config: Config, socket: &Path) -> Self {
+        Self::start_with(node, config, vec![Listener::Unix(UnixListener::bind(socket).unwrap())]).await
+    }
+
+    async fn start_with(node: &NodeDouble, config: Config, mut listeners: Vec<Listener>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        listeners.push(Listener::Tcp(listener));
         let (stop, stopped) = oneshot::channel();
         let directory = Arc::clone(&node.directory);
-        let task = tokio::spawn(serve(listener, directory, config, async { drop(stopped.await) }));
+        let task = tokio::spawn(serve(listeners, directory, config, async { drop(stopped.await) }));
         Self { address, stop, task }
     }
 
@@ -109,17 +120,27 @@ impl Server {
     }
 }
 
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 /// One connection.
 pub(crate) struct Wire {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     /// What a chunk brought beyond the line that was asked for.
     rest: String,
 }
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = soon("connecting", TcpStream::connect(address)).await.unwrap();
-        Self { stream: BufReader::new(stream), rest: String::new() }
+        Self::over(soon("connecting", TcpStream::connect(address)).await.unwrap())
+    }
+
+    pub(crate) async fn connect_at(socket: &Path) -> Self {
+        Self::over(soon("connecting", UnixStream::connect(socket)).await.unwrap())
+    }
+
+    fn over(stream: impl Stream + 'static) -> Self {
+        Self { stream: BufReader::new(Box::new(stream)), rest: String::new() }
     }
 
     pub(crate) async fn send(&mut self, text: &str) {

@@ -14,7 +14,8 @@ use crate::watch_stream::{self, Line, WatchStream};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub(super) const BENCHMARK: Benchmark = Benchmark {
     run,
 };
 
+/// Before the path of a socket.
+const UNIX: &str = "unix:";
 /// Kills.
 const KILLS: usize = 100;
 /// Instances of the watched service, registered anew in turn.
@@ -45,6 +48,8 @@ struct Changed {
 struct Measured {
     /// Kill until the event elsewhere, at each of the other nodes.
     death: Vec<Duration>,
+    /// The same of a client that held its session over the Unix socket.
+    death_at_socket: Vec<Duration>,
     /// Registration at the same node until the event elsewhere, at each of the other nodes.
     birth: Vec<Duration>,
     /// Kill until another connection of the same process has ended, as this process reads it.
@@ -70,6 +75,13 @@ fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         let name = format!("broadcast: register to event elsewhere {which}");
         report.add(Measure::lower(name, value, "us", birth.len() as u64));
     }
+    if !measured.death_at_socket.is_empty() {
+        let death = Sample::micros(measured.death_at_socket);
+        for (which, percent) in [("p50", 50.0), ("p99", 99.0)] {
+            let name = format!("kill to event elsewhere {which}, session over the Unix socket");
+            report.add(Measure::lower(name, death.percentile(percent), "us", count).against(limit));
+        }
+    }
     let beyond = death.p50() - birth.p50();
     report.add(Measure::lower("kill to event elsewhere p50, beyond a broadcast", beyond, "us", count));
     report.add(Measure::lower("limit: kill to end of a connection p50", end.p50(), "us", end.len() as u64));
@@ -87,8 +99,15 @@ fn kill(cluster: &Cluster, n: usize) -> Result<Measured> {
     let open = |node: usize| WatchStream::open(cluster.agents[node].http, &format!("/v1/watch/{NAMESPACE}/session"));
     let others = [open(1)?, open(2)?];
     let mut measured = Measured::default();
-    for number in 0..n {
-        let client = start(cluster.agents[0].http, &listener, number)?;
+    let agent = &cluster.agents[0];
+    let socket = agent.socket.as_ref().map(|socket| format!("{UNIX}{}", socket.display()));
+    // In turn, so that both meet the same machine.
+    let doors = [Some(agent.http.to_string()), socket];
+    let doors: Vec<&str> = doors.iter().flatten().map(String::as_str).collect();
+    let kills = n * doors.len();
+    for number in 0..kills {
+        let door = number % doors.len();
+        let client = start(doors[door], &listener, number)?;
         let mut connection = listener.accept().context("cannot accept")?.0;
         for watch in &others {
             arrival(watch, number, "passing")?;
@@ -102,13 +121,14 @@ fn kill(cluster: &Cluster, n: usize) -> Result<Measured> {
         std::thread::sleep(PAUSE);
         let begun = Instant::now();
         drop(client);
+        let death = if door == 0 { &mut measured.death } else { &mut measured.death_at_socket };
         for watch in &others {
-            measured.death.push(arrival(watch, number, "critical")? - begun);
+            death.push(arrival(watch, number, "critical")? - begun);
         }
         measured.end.push(ended.join().map_err(|_| anyhow!("the reader panicked"))? - begun);
 
         std::thread::sleep(PAUSE);
-        let born = n + number;
+        let born = kills + number;
         let path = format!("/v1/services/{NAMESPACE}/session/instances/born-{}", number % INSTANCES);
         let asked = request("PUT", &path, &format!(r#"{{"address":"10.0.0.1","port":8080,"version":"{born}"}}"#));
         let begun = Instant::now();
@@ -123,21 +143,28 @@ fn kill(cluster: &Cluster, n: usize) -> Result<Measured> {
 }
 
 /// Starts a process that holds a session, and waits until it does.
-fn start(agent: SocketAddr, listener: &TcpListener, number: usize) -> Result<Process> {
+fn start(agent: &str, listener: &TcpListener, number: usize) -> Result<Process> {
     let own = std::env::current_exe().context("cannot find out where this program is")?;
     let seen_by = listener.local_addr()?;
     let mut command = Command::new(own);
-    command.args(["--hold", &agent.to_string(), &seen_by.to_string(), &number.to_string()]);
+    command.args(["--hold", agent, &seen_by.to_string(), &number.to_string()]);
     let client = Process::start(&mut command, "the holder of a session")?;
     client.ready(PATIENCE)?;
     Ok(client)
 }
 
-/// Is the process that holds a session, with one instance on it: at `agent`, with a second connection to `seen_by`. Until
-/// it is killed, or standard input ends.
+/// Is the process that holds a session, with one instance on it: at `agent`, an address or `unix:` and a path, with a second
+/// connection to `seen_by`. Until it is killed, or standard input ends.
 pub(crate) fn hold(agent: &str, seen_by: &str, number: &str) -> Result<()> {
     let _seen = TcpStream::connect(seen_by).context("nobody looks on")?;
-    let mut stream = TcpStream::connect(agent).with_context(|| format!("cannot connect to http://{agent}"))?;
+    let refused = || format!("cannot connect to {agent}");
+    match agent.strip_prefix(UNIX) {
+        Some(path) => hold_over(UnixStream::connect(path).with_context(refused)?, number),
+        None => hold_over(TcpStream::connect(agent).with_context(refused)?, number),
+    }
+}
+
+fn hold_over(mut stream: impl Read + Write, number: &str) -> Result<()> {
     let id = number.parse::<usize>().context("no number")? % INSTANCES;
     let instance = format!(
         r#"[{{"service":"{NAMESPACE}/session","id":"held-{id}","address":"10.0.0.1","port":8080,"version":"{number}"}}]"#

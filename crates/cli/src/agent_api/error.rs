@@ -14,6 +14,8 @@ pub(crate) enum ApiError {
         agent: AgentAddress,
         /// What the system says.
         why: String,
+        /// What to do about it.
+        next: &'static str,
     },
     /// The connection broke, or time ran out. The request may or may not have been carried out.
     Broken {
@@ -53,6 +55,27 @@ impl ApiError {
         }
     }
 
+    fn unreachable(agent: AgentAddress, why: String, kind: io::ErrorKind) -> Self {
+        let next = match (&agent, kind) {
+            (AgentAddress::Socket(_), io::ErrorKind::NotFound) => {
+                "no agent runs with that data directory, or its http.socket is elsewhere or off: the agent's `ready` line names \
+                 its socket"
+            }
+            (AgentAddress::Socket(_), io::ErrorKind::PermissionDenied) => {
+                "this user may not connect: ask as the user that the agent runs as, or have it let others in with http.socket \
+                 and http.socket_mode"
+            }
+            (AgentAddress::Socket(_), io::ErrorKind::ConnectionRefused) => {
+                "nobody listens there: the agent that made this socket was killed; start it again with `whither agent`"
+            }
+            (AgentAddress::Socket(_), io::ErrorKind::TimedOut) => {
+                "who listens there takes no more connections: is the agent stopped, or out of file descriptors? its log may tell"
+            }
+            _ => "start one with `whither agent` or `whither dev`, or name another with --agent",
+        };
+        Self::Unreachable { agent, why, next }
+    }
+
     /// The error for what the HTTP client says.
     pub(super) fn of(agent: &AgentAddress, error: ureq::Error) -> Self {
         let agent = agent.clone();
@@ -62,12 +85,14 @@ impl ApiError {
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::UnexpectedEof
                 | io::ErrorKind::BrokenPipe => Self::Broken { agent, why: plain(&error) },
-                _ => Self::Unreachable { agent, why: plain(&error) },
+                kind => Self::unreachable(agent, plain(&error), kind),
             },
-            ureq::Error::HostNotFound => Self::Unreachable { agent, why: "there is no such host".into() },
-            ureq::Error::ConnectionFailed => Self::Unreachable { agent, why: "the connection failed".into() },
+            ureq::Error::HostNotFound => Self::unreachable(agent, "there is no such host".into(), io::ErrorKind::Other),
+            ureq::Error::ConnectionFailed => {
+                Self::unreachable(agent, "the connection failed".into(), io::ErrorKind::Other)
+            }
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-                Self::Unreachable { agent, why: "no reply to the attempt to connect".into() }
+                Self::unreachable(agent, "no reply to the attempt to connect".into(), io::ErrorKind::TimedOut)
             }
             ureq::Error::Timeout(_) => Self::Broken { agent, why: format!("no answer within {} s", TIMEOUT.as_secs()) },
             ureq::Error::BodyExceedsLimit(limit) => {
@@ -87,11 +112,7 @@ fn plain(error: &io::Error) -> String {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable { agent, why } => write!(
-                f,
-                "no agent answers at {agent} ({why}); start one with `whither agent` or `whither dev`, or name another \
-                 with --agent"
-            ),
+            Self::Unreachable { agent, why, next } => write!(f, "no agent answers at {agent} ({why}); {next}"),
             Self::Broken { agent, why } => {
                 write!(
                     f,

@@ -2,6 +2,7 @@ use super::wire::{Registration, Service, Services, Written};
 use super::*;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -167,6 +168,41 @@ fn nobody_there_is_told_what_to_start() {
 }
 
 #[test]
+fn a_socket_without_an_agent_is_told_by_what_is_wrong_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("whither.sock");
+    let ask = || {
+        let api = AgentApi::new(format!("unix:{}", path.display()).parse().unwrap());
+        let error = api.send(Method::Get, &Target::new("/v1/health"), None).unwrap_err();
+        assert!(matches!(error, ApiError::Unreachable { .. }) && error.may_pass(), "{error:?}");
+        error.to_string()
+    };
+    let said = ask();
+    assert!(said.contains("(no such file or directory); no agent runs with that data directory"), "{said}");
+    let listener = UnixListener::bind(&path).unwrap();
+    drop(listener);
+    let said = ask();
+    assert!(said.contains("(connection refused); nobody listens there") && said.contains("`whither agent`"), "{said}");
+    // Made up: root, as whom tests may run, is let in everywhere.
+    let agent = AgentAddress::Socket(path.clone());
+    let denied = std::io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error());
+    let said = ApiError::of(&agent, ureq::Error::Io(denied)).to_string();
+    assert!(said.contains("(permission denied); this user may not connect"), "{said}");
+}
+
+#[test]
+fn a_socket_is_silent_no_longer_than_a_port_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("whither.sock");
+    // Connected to by the system alone: nobody accepts.
+    let _listener = UnixListener::bind(&path).unwrap();
+    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(50))).build();
+    let agent = ureq::Agent::with_parts(config, super::socket::SocketConnector(path), super::socket::NoNames);
+    let error = agent.get("http://localhost/").call().unwrap_err();
+    assert!(matches!(error, ureq::Error::Timeout(_)), "{error:?}");
+}
+
+#[test]
 fn whoever_is_no_agent_is_not_taken_for_one() {
     let script = Script::new(vec![
         Reply::Whole(404, "text/html", "<html>nginx</html>".into()),
@@ -213,6 +249,11 @@ fn agents_may_be_named_in_several_ways() {
     assert_eq!(parse("[::1]:80").unwrap(), "[::1]:80");
     assert_eq!(parse("::1").unwrap(), "[::1]:7601");
     assert_eq!(parse("[::1]").unwrap(), "[::1]:7601");
+    assert_eq!(parse("unix:/run/whither.sock").unwrap(), "unix:/run/whither.sock");
+    assert_eq!(parse("unix:///run/whither.sock").unwrap(), "unix:/run/whither.sock");
+    assert_eq!(parse("unix:a/whither.sock").unwrap(), "unix:a/whither.sock");
+    assert!(parse("unix:").unwrap_err().contains("names no socket"));
+    assert!(parse(&format!("unix:/{}", "x".repeat(107))).unwrap_err().contains("107 bytes"));
     assert!(parse("https://web-1").unwrap_err().contains("TLS"));
     assert!(parse("web-1/v1").unwrap_err().contains("has a path"));
     assert!(parse("web-1:x").unwrap_err().contains("no valid port"));

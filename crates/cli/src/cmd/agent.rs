@@ -21,7 +21,8 @@ use whither_transport::ClusterSecret;
 
 When it serves, a new node after its first exchange with the cluster (or two seconds),
 it prints one line on standard output:
-  ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"dns\":…}
+  ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"socket\":…,\"dns\":…}
+The socket is a file: `--agent unix:PATH` asks it, without a port, DNS or a peer.
 SIGTERM and SIGINT stop it politely: peers hear a goodbye, its instances stay as they
 are for a minute and last known after that. `whither leave` takes them along.
 The order in which options win: flag, environment, file, default. All of them: docs/config.md.")]
@@ -101,7 +102,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         group_window: config.timing.group_window,
         database_pages_max: None,
     };
-    Ok(Parts { node, http: config.http.map(|http| http.bind), dns })
+    Ok(Parts { node, http: config.http.map(|http| http.bind), socket: config.socket, dns })
 }
 
 /// The secret of a node that listens for peers on loopback only and was given none: its own, made at the first start. Another
@@ -163,10 +164,12 @@ fn announce(agent: &Agent) -> anyhow::Result<()> {
         "name": identity.name.as_str(),
         "peers": agent.peers().to_string(),
         "http": agent.http().map(|address| address.to_string()),
+        "socket": agent.socket().map(Path::to_string_lossy),
         "dns": agent.dns().map(|address| address.to_string()),
     });
     tracing::info!(
         http = agent.http().map(tracing::field::display),
+        socket = agent.socket().map(|path| tracing::field::display(path.display())),
         dns = agent.dns().map(tracing::field::display),
         "serving"
     );

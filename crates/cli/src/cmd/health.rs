@@ -14,6 +14,7 @@ use std::process::ExitCode;
   whither health
   whither health > /dev/null || systemctl restart whither
   whither health --agent web-2:7601 --json
+  whither health --agent unix:/var/lib/whither/whither.sock
 
 Exits with 0 if the agent is ok, and with 1 if it is degraded or does not answer.")]
 pub(crate) struct Args {}

@@ -1,5 +1,6 @@
 //! What an option may hold: how it is written in a file, and how it is checked.
 
+use super::socket::{parse_mode, parse_socket};
 use super::values::{Advertise, DnsZone, LogFilter, LogFormat, Seed, parse_address, parse_path, parse_place};
 use crate::duration;
 use std::time::Duration;
@@ -16,6 +17,10 @@ pub(crate) enum Kind {
     Place(&'static str),
     /// `ip:port` to listen on.
     Address,
+    /// A path for a Unix socket, or `off`.
+    Socket,
+    /// Permissions of a file, octal.
+    Mode,
     /// `ip` or `ip:port` that others are told.
     Advertise,
     /// Any number of `host[:port]`.
@@ -44,6 +49,8 @@ impl Kind {
             Self::Path => "string: a path".into(),
             Self::Place(_) => "string: empty, or 1 to 63 of `a-z`, `0-9`, `-` and `_`".into(),
             Self::Address => "string: `ip:port`".into(),
+            Self::Socket => "string: a path of at most 107 bytes, or `off`".into(),
+            Self::Mode => "string: permissions in octal, `0600` to `0777`".into(),
             Self::Advertise => "string: `ip` or `ip:port`".into(),
             Self::Seeds => "list of strings: `host`, `host:port`, `ip` or `ip:port`".into(),
             Self::Zones => "list of strings: domain names".into(),
@@ -62,6 +69,8 @@ impl Kind {
             Self::NodeName | Self::Place(_) => "NAME",
             Self::Path => "PATH",
             Self::Address => "IP:PORT",
+            Self::Socket => "PATH|off",
+            Self::Mode => "MODE",
             Self::Advertise => "IP[:PORT]",
             Self::Seeds => "HOST[:PORT]",
             Self::Zones => "DOMAIN",
@@ -98,6 +107,8 @@ impl Kind {
             Self::Path => parse_path(text).map(drop),
             Self::Place(what) => parse_place(what, text).map(drop),
             Self::Address => parse_address(text).map(drop),
+            Self::Socket => parse_socket(text).map(drop),
+            Self::Mode => parse_mode(text).map(drop),
             Self::Advertise => text.parse::<Advertise>().map(drop),
             Self::Seeds => text.parse::<Seed>().map(drop),
             Self::Zones => text.parse::<DnsZone>().map(drop),

@@ -195,13 +195,29 @@ options! {
     /// `http.enabled`
     HTTP_ENABLED = Opt {
         key: "http.enabled", flag: "http-enabled", kind: Kind::Bool, preset: Preset::Fixed("true"), example: "",
-        help: "Whether it serves the HTTP API", more: "The command line needs it.",
+        help: "Whether it serves the HTTP API on a TCP port",
+        more: "Without, only the Unix socket does, and the command line needs `--agent unix:PATH`.",
     };
     /// `http.bind`
     HTTP_BIND = Opt {
         key: "http.bind", flag: "http-bind", kind: Kind::Address, preset: Preset::Fixed("127.0.0.1:7601"), example: "",
         help: "Where it serves the HTTP API, TCP",
         more: "The API is neither encrypted nor does it ask who calls: whoever reaches it may register and deregister.",
+    };
+    /// `http.socket`
+    HTTP_SOCKET = Opt {
+        key: "http.socket", flag: "http-socket", kind: Kind::Socket,
+        preset: Preset::Unset("whither.sock in the data directory"), example: "/run/whither/whither.sock",
+        help: "Where it serves the same API as a Unix socket",
+        more: "For `--agent unix:PATH` and `curl --unix-socket PATH`: works without port, DNS and peers, also while the \
+               port is overrun. Off by `off`. The directory must be there; a socket that a killed agent left is replaced.",
+    };
+    /// `http.socket_mode`
+    HTTP_SOCKET_MODE = Opt {
+        key: "http.socket_mode", flag: "http-socket-mode", kind: Kind::Mode, preset: Preset::Fixed("0600"), example: "",
+        help: "Who may use that socket: file permissions in octal",
+        more: "Who may write to it may connect, and may then do everything. Others must also be able to reach the \
+               directory it is in: the data directory is its owner's alone.",
     };
     /// `dns.enabled`
     DNS_ENABLED = Opt {

@@ -4,6 +4,7 @@ use super::error::{ConfigError, Problem};
 use super::kind::{Kind, parse_bool, parse_millis, parse_node_name, parse_number, parse_seconds};
 use super::options::{self, OPTIONS, Opt};
 use super::settings::Settings;
+use super::socket::{SOCKET_NAME, SocketConfig, parse_mode, parse_socket, socket_text};
 use super::values::{Advertise, DnsZone, LogFilter, LogFormat, Seed, parse_address, parse_path, parse_place};
 use crate::duration;
 use std::net::SocketAddr;
@@ -21,8 +22,10 @@ pub(crate) struct Config {
     pub(crate) cluster: ClusterConfig,
     /// Where it talks to other nodes.
     pub(crate) peers: PeersConfig,
-    /// The HTTP API; `None`: switched off.
+    /// The HTTP API on a port; `None`: switched off.
     pub(crate) http: Option<HttpConfig>,
+    /// The HTTP API on a Unix socket; `None`: switched off.
+    pub(crate) socket: Option<SocketConfig>,
     /// DNS; `None`: switched off.
     pub(crate) dns: Option<DnsConfig>,
     /// What it writes to standard error.
@@ -63,7 +66,7 @@ pub(crate) struct PeersConfig {
     pub(crate) advertise: Option<Advertise>,
 }
 
-/// The HTTP API.
+/// The HTTP API on a port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HttpConfig {
     /// Where it listens, TCP. Port 0: the system chooses.
@@ -130,6 +133,7 @@ impl Config {
                 advertise: reader.optional(&options::PEERS_ADVERTISE, str::parse)?,
             },
             http: reader.http()?,
+            socket: reader.socket()?,
             dns: reader.dns()?,
             log: LogConfig {
                 level: reader.one(&options::LOG_LEVEL, str::parse)?,
@@ -221,6 +225,15 @@ impl Reader<'_> {
         Ok(self.one(&options::HTTP_ENABLED, parse_bool)?.then_some(http))
     }
 
+    fn socket(&self) -> Result<Option<SocketConfig>, ConfigError> {
+        let mode = self.one(&options::HTTP_SOCKET_MODE, parse_mode)?;
+        let path = match self.optional(&options::HTTP_SOCKET, parse_socket)? {
+            Some(path) => path,
+            None => Some(self.one(&options::NODE_DATA_DIR, parse_path)?.join(SOCKET_NAME)),
+        };
+        Ok(path.map(|path| SocketConfig { path, mode }))
+    }
+
     fn dns(&self) -> Result<Option<DnsConfig>, ConfigError> {
         let mut zones: Vec<DnsZone> = Vec::new();
         for zone in self.many(&options::DNS_ZONES, str::parse)? {
@@ -247,7 +260,7 @@ impl Reader<'_> {
 
 /// What `config` holds, as texts, for every option in the order of the file: an empty list where it holds nothing.
 pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
-    let Config { node, cluster, peers, http, dns, log, timing } = config;
+    let Config { node, cluster, peers, http, socket, dns, log, timing } = config;
     let one = |value: &dyn ToString| vec![value.to_string()];
     let dns_of = |text: &dyn Fn(&DnsConfig) -> String| dns.as_ref().map(text).into_iter().collect::<Vec<_>>();
     let values = |opt: &Opt| match opt.key {
@@ -261,6 +274,8 @@ pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
         "peers.advertise" => peers.advertise.iter().map(ToString::to_string).collect(),
         "http.enabled" => one(&http.is_some()),
         "http.bind" => http.iter().map(|http| http.bind.to_string()).collect(),
+        "http.socket" => one(&socket_text(socket.as_ref())),
+        "http.socket_mode" => socket.iter().map(|socket| socket.mode.to_string()).collect(),
         "dns.enabled" => one(&dns.is_some()),
         "dns.bind" => dns_of(&|dns| dns.bind.to_string()),
         "dns.zones" => dns.iter().flat_map(|dns| &dns.zones).map(|zone| zone.as_str().to_owned()).collect(),

@@ -67,6 +67,8 @@ fn presets_are_as_documented() {
     assert_eq!(config.peers.bind, "0.0.0.0:7600".parse().unwrap());
     assert_eq!(config.peers.advertise, None);
     assert_eq!(config.http.unwrap().bind, "127.0.0.1:7601".parse().unwrap());
+    let socket = config.socket.unwrap();
+    assert_eq!((socket.path.to_str(), &*socket.mode.to_string()), (Some("/var/lib/whither/whither.sock"), "0600"));
     let dns = config.dns.unwrap();
     assert_eq!(dns.bind, "127.0.0.1:7653".parse().unwrap());
     assert_eq!(dns.zones.iter().map(|zone| zone.as_str()).collect::<Vec<_>>(), ["whither."]);
@@ -108,6 +110,24 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 fn listeners_can_be_switched_off() {
     let config = resolve(&format!("{MINIMAL}[http]\nenabled = false\n[dns]\nenabled = false\n")).unwrap();
     assert_eq!((config.http, config.dns), (None, None));
+}
+
+#[test]
+fn the_socket_is_in_the_data_directory_unless_it_is_elsewhere_or_off() {
+    let socket = |line: &str| resolve(&format!("{MINIMAL}[node]\ndata_dir = \"d\"\n[http]\n{line}\n")).unwrap().socket;
+    assert_eq!(socket("").unwrap().path.to_str(), Some("d/whither.sock"));
+    assert_eq!(socket("enabled = false").unwrap().path.to_str(), Some("d/whither.sock"), "of the port only");
+    let shared = socket("socket = \"/run/w.sock\"\nsocket_mode = \"660\"").unwrap();
+    assert_eq!((shared.path.to_str(), shared.mode.bits()), (Some("/run/w.sock"), 0o660));
+    assert_eq!(socket("socket = \"off\""), None);
+    let long = "x".repeat(108);
+    assert!(socket(&format!("socket = \"{}\"", &long[1..])).is_some());
+    let said = problem(&format!("[http]\nsocket = \"{long}\""));
+    assert!(said.starts_with("whither.toml:5: http.socket: \"xxx") && said.contains("may have 107"), "{said}");
+    for mode in ["0400", "1600", "rw-", "+600", "60", ""] {
+        let said = problem(&format!("[http]\nsocket_mode = \"{mode}\""));
+        assert!(said.contains("expected 0600, 0660 for its group"), "{mode:?}: {said}");
+    }
 }
 
 #[test]

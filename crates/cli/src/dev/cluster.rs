@@ -1,6 +1,7 @@
 //! Three agents in one process.
 
 use crate::agent::{Agent, Parts};
+use crate::config::{SocketConfig, SocketMode};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -37,8 +38,11 @@ impl Cluster {
         for (at, name) in ["dev-a", "dev-b", "dev-c"].into_iter().enumerate() {
             let first = at == 0;
             let dns = whither_api_dns::Config { workers: 1, ..whither_api_dns::Config::default() };
+            let node = cluster.node(name, &secret)?;
+            let socket = SocketConfig { path: node.data_dir.join("whither.sock"), mode: SocketMode::OWN };
             let parts = Parts {
-                node: cluster.node(name, &secret)?,
+                node,
+                socket: Some(socket),
                 http: Some(loopback(if first { free(HTTP) } else { 0 })),
                 dns: Some((loopback(if first { free(DNS) } else { 0 }), dns)),
             };

@@ -49,6 +49,7 @@ impl Screen {
                 let line = serde_json::json!({
                     "node": agent.directory().identity().name.as_str(),
                     "http": agent.http(), "dns": agent.dns(), "peers": agent.peers(),
+                    "socket": agent.socket().map(std::path::Path::to_string_lossy),
                 });
                 writeln!(out, "{line}")?;
             }

@@ -31,7 +31,9 @@ pub(crate) struct Agent {
 struct Running {
     process: Process,
     node: String,
-    http: SocketAddr,
+    /// Not with `--http-enabled false`.
+    http: Option<SocketAddr>,
+    socket: Option<PathBuf>,
     dns: SocketAddr,
 }
 
@@ -163,7 +165,9 @@ impl Agent {
         assert!(self.peers.is_none_or(|before| before == peers), "it came back elsewhere: {ready}");
         self.peers = Some(peers);
         let node = ready["node"].as_str().expect("a node id").to_owned();
-        self.running = Some(Running { process, node, http: address("http"), dns: address("dns") });
+        let http = (!ready["http"].is_null()).then(|| address("http"));
+        let socket = ready["socket"].as_str().map(PathBuf::from);
+        self.running = Some(Running { process, node, http, socket, dns: address("dns") });
     }
 
     #[track_caller]
@@ -204,7 +208,23 @@ impl Agent {
 
     #[track_caller]
     pub(crate) fn http(&self) -> SocketAddr {
-        self.run().http
+        self.run().http.unwrap_or_else(|| panic!("{} has no port for HTTP", self.name))
+    }
+
+    /// Its Unix socket, if it has one.
+    #[track_caller]
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.run().socket.as_deref()
+    }
+
+    /// What `--agent` is told: its port, or without one its socket.
+    #[track_caller]
+    pub(crate) fn door(&self) -> String {
+        match (self.run().http, self.socket()) {
+            (Some(http), _) => http.to_string(),
+            (None, Some(socket)) => format!("unix:{}", socket.display()),
+            (None, None) => panic!("{} cannot be asked anything", self.name),
+        }
     }
 
     #[track_caller]

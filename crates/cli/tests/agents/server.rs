@@ -74,7 +74,7 @@ impl Server {
         let Plan { service, id, port, options } = plan;
         let address = port.address();
         let (log, dir) = (agent.dir().with_extension(format!("{id}.log")), agent.dir().with_extension(id));
-        let mut run = command(&["run", "--agent", &agent.http().to_string(), "--service", service, "--id", id]);
+        let mut run = command(&["run", "--agent", &agent.door(), "--service", service, "--id", id]);
         run.args(["--port", &address.port().to_string()]).args(*options);
         run.args(["--", "sh", "-c", SCRIPT, env!("CARGO_BIN_EXE_whither"), "agent", "--name", id]);
         run.args(["--http-bind", &address.to_string(), "--peers-bind", "127.0.0.1:0", "--dns-enabled", "false"]);

@@ -11,5 +11,6 @@ mod pause;
 mod registration;
 mod run;
 mod seed_name;
+mod socket;
 mod start_trouble;
 mod watching;
