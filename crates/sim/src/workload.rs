@@ -67,7 +67,7 @@ fn client(world: &mut World, node: usize, round: usize) {
             }
             Command::Register { registrations: vec![registration], ack }
         }
-        6..9 => Command::Deregister { service: name, id: instance, force: round % 2 == 0, ack },
+        6..9 => Command::Deregister { service: name, id: instance, force: round.is_multiple_of(2), ack },
         9 => Command::SetState { service: name, id: instance, state: State::Draining, ack },
         10 => Command::Renew { service: name, id: instance, health: Some(Health::Warning) },
         _ => Command::Renew { service: name, id: instance, health: None },
