@@ -63,6 +63,8 @@ pub struct StoredMember {
 pub struct Batch {
     /// Rows to write over what is there. Later entries win.
     pub rows: Vec<Row>,
+    /// Rows that need not be remembered any more. None of them is in `rows`.
+    pub forgotten: Vec<RowKey>,
     /// Seen-sets to write over what is there; an empty one removes the entry.
     pub seen: Vec<Seen>,
     /// Members to write over what is there.
@@ -73,7 +75,7 @@ impl Batch {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.seen.is_empty() && self.members.is_empty()
+        self.rows.is_empty() && self.forgotten.is_empty() && self.seen.is_empty() && self.members.is_empty()
     }
 }
 

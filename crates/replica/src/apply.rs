@@ -145,7 +145,7 @@ impl Replica {
         self.ready.deltas.push(delta);
     }
 
-    fn count(&mut self, service: &ServiceName, mine: bool, more: bool) {
+    pub(crate) fn count(&mut self, service: &ServiceName, mine: bool, more: bool) {
         let count = self.census.entry(service.clone()).or_default();
         let step = |count: usize| if more { count + 1 } else { count.saturating_sub(1) };
         count.all = step(count.all);

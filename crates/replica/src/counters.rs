@@ -51,6 +51,14 @@ pub struct Counters {
     pub losses_held: u64,
     /// Instances of other nodes that were said to be gone here.
     pub overrules: u64,
+    /// Times this node and another had seen the same and did not have the same.
+    pub audits: u64,
+    /// Rows dropped because their owner said that it has none such.
+    pub rows_disowned: u64,
+    /// Rows that had been lost here and were asked for again.
+    pub rows_restored: u64,
+    /// Tombstones dropped because everybody had seen them.
+    pub tombstones_collected: u64,
     /// Sessions opened.
     pub sessions_opened: u64,
     /// Sessions whose connection broke while something was registered on them.
@@ -77,7 +85,7 @@ pub struct Counters {
 
 impl Counters {
     /// How many there are.
-    pub const COUNT: usize = 35;
+    pub const COUNT: usize = 39;
 
     /// These, with what membership and broadcast have counted.
     pub(crate) fn with(self, members: &whither_gossip::Counters, news: &whither_gossip::BroadcastCounters) -> Self {
@@ -128,6 +136,10 @@ impl Counters {
             ("removals_held_total", "Removals that had to wait: many went at once.", self.removals_held),
             ("losses_held_total", "Nodes lost among many: their instances kept in service.", self.losses_held),
             ("overrules_total", "Instances of other nodes that were said here to be gone.", self.overrules),
+            ("audits_total", "Times this node and another had seen the same and did not have the same.", self.audits),
+            ("rows_disowned_total", "Rows dropped: their owner said that it has none such.", self.rows_disowned),
+            ("rows_restored_total", "Rows that were lost here and asked for again.", self.rows_restored),
+            ("tombstones_collected_total", "Tombstones dropped: everybody had seen them.", self.tombstones_collected),
             ("sessions_opened_total", "Sessions opened.", self.sessions_opened),
             (
                 "sessions_lost_total",

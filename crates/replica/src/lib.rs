@@ -10,7 +10,9 @@
 extern crate alloc;
 
 mod apply;
+mod audit;
 pub mod catalog;
+mod collecting;
 mod commands;
 mod config;
 mod counters;
@@ -45,7 +47,9 @@ pub use wire::Malformed;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use apply::Count;
+use audit::Audit;
 use catalog::NodeProfile;
+use collecting::Collecting;
 use freshness::Clocks;
 use guards::Budget;
 use leases::Leases;
@@ -108,6 +112,8 @@ pub struct Replica {
     told: Seq,
     pacing: Pacing,
     repair: Repair,
+    audit: Audit,
+    collecting: Collecting,
     sharing: Sharing,
     known_dirty: BTreeSet<NodeId>,
     ready: Ready,
@@ -117,7 +123,8 @@ pub struct Replica {
 impl Replica {
     /// A node that has just booted with what its disk remembered. Its deltas, the last good state, are ready at once.
     #[must_use]
-    pub fn new(config: Config, snapshot: Snapshot, now: Now) -> Self {
+    pub fn new(config: Config, mut snapshot: Snapshot, now: Now) -> Self {
+        let (rows_forgotten, seen_forgotten) = collecting::forget_if_stale(&mut snapshot, now);
         let me = Origin { node: snapshot.node, epoch: snapshot.epoch };
         let mut rows = Rows::default();
         snapshot.rows.into_iter().for_each(|row| rows.load_row(row));
@@ -159,6 +166,8 @@ impl Replica {
             told: Seq(0),
             pacing: Pacing::default(),
             repair: Repair::default(),
+            audit: Audit::default(),
+            collecting: Collecting::default(),
             sharing: Sharing::default(),
             known_dirty: BTreeSet::new(),
             ready: Ready::default(),
@@ -166,6 +175,8 @@ impl Replica {
             config,
         };
         replica.maintenance = apply::profile_of(&replica.rows, me.node).is_some_and(|profile| profile.maintenance);
+        replica.ready.journal.forgotten = rows_forgotten;
+        replica.ready.journal.seen = seen_forgotten;
         replica.show_self();
         replica.remember_members(&snapshot.members);
         replica.show_loaded_rows();
@@ -257,9 +268,10 @@ impl Replica {
         for node in core::mem::take(&mut self.known_dirty) {
             self.ready.deltas.push(Delta::Current { node, as_of: self.clocks.known_until(node) });
         }
-        let (rows, seen) = self.rows.take_dirty();
+        let (rows, forgotten, seen) = self.rows.take_dirty();
         self.ready.journal.rows = rows;
-        self.ready.journal.seen = seen;
+        self.ready.journal.forgotten.extend(forgotten);
+        self.ready.journal.seen.extend(seen);
         let ready = core::mem::take(&mut self.ready);
         (!ready.is_empty()).then_some(ready)
     }
@@ -268,6 +280,9 @@ impl Replica {
     pub fn handle_timeout(&mut self, now: Now) {
         let late = now.mono.since(self.poll_timeout());
         self.advance(now);
+        if late > collecting::HORIZON {
+            self.forget_others();
+        }
         if late > limits::STALL {
             // Renewals may have piled up unread while nobody was looking: leases get the time back.
             self.leases.put_off(late);
@@ -288,6 +303,7 @@ impl Replica {
                 Timer::Remember => {
                     self.remember_freshness();
                     self.review_losses();
+                    self.collect();
                 }
                 // What waited is told when what is ready is next asked for.
                 Timer::Speak => {}

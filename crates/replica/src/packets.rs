@@ -83,6 +83,9 @@ impl Replica {
         if let Some(vector) = &packet.vector {
             self.handle_vector(&sender, vector);
         }
+        if let Some(audit) = &packet.audit {
+            self.handle_audit(belief, from, audit);
+        }
         if let Some(list) = &packet.members {
             self.handle_members(from, list);
         }

@@ -187,6 +187,15 @@ impl Replica {
         }
     }
 
+    /// What `by` had overruled under this key of its own table, it has not any more.
+    pub(crate) fn overrule_gone(&mut self, by: NodeId, key: &[u8]) {
+        let Some((owner, key)) = parse_key(key) else { return };
+        self.overrules.set(owner, Arc::clone(&key), by, None);
+        if let Some(row) = self.rows.find(owner, catalog::INSTANCES, &key) {
+            self.show_instance(row);
+        }
+    }
+
     /// An own row that somebody overruled is removed; an own overrule of what has changed since is taken back.
     pub(crate) fn obey_overrules(&mut self, ix: RowIx) {
         let row = self.rows.row(ix);

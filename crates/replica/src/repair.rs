@@ -98,7 +98,8 @@ impl Replica {
     pub(crate) fn offer_digest(&mut self, to: NodeId) -> Digest {
         let members = self.detector.roster().present_digest();
         self.repair.offered = Some((to, members));
-        Digest { rows: self.rows.digest(), members, age: self.oldest_age_micros(), answer_wanted: true, agrees: false }
+        let (rows, living) = (self.rows.digest(), self.rows.living_digest_of_all());
+        Digest { rows, members, age: self.oldest_age_micros(), answer_wanted: true, agrees: false, living }
     }
 
     /// The answer that is owed to `to` for the packet that is being handled, if it agrees and was not told yet.
@@ -127,6 +128,7 @@ impl Replica {
             {
                 self.counters.syncs_equal += 1;
                 self.adopt_age(left_at, Duration::from_micros(digest.age));
+                self.note_equal(sender.belief.node);
             }
             return;
         }
@@ -140,7 +142,11 @@ impl Replica {
             }
             return;
         }
+        if digest.living != 0 && digest.living != self.rows.living_digest_of_all() {
+            return self.begin_audit(sender.from);
+        }
         self.counters.syncs_equal += 1;
+        self.note_equal(sender.belief.node);
         if digest.members != members {
             return;
         }
@@ -151,7 +157,7 @@ impl Replica {
     }
 
     /// Begins to fetch from `peer`, unless a fetch is under way.
-    fn begin_fetch(&mut self, peer: NodeId) -> Option<u64> {
+    pub(crate) fn begin_fetch(&mut self, peer: NodeId) -> Option<u64> {
         if let Some(fetch) = self.repair.fetch.filter(|fetch| self.detector.roster().is_present(fetch.peer)) {
             if self.now.mono.since(fetch.heard) < FETCH_TIMEOUT * (1 << self.repair.given_up) {
                 return None;
@@ -182,6 +188,9 @@ impl Replica {
         let furthest = own.filter_map(|(origin, seen)| Some((*origin, seen.as_slice().last()?.1))).last();
         if furthest.is_some_and(|(origin, seq)| self.is_impostor(origin, seq)) {
             return;
+        }
+        if !vector.partial {
+            self.note_seen(sender.belief.node, &theirs);
         }
         let cells = Cells { fetch: vector.fetch, ..self.lacking(&theirs, vector.partial) };
         let incomplete = cells.more;
@@ -362,7 +371,7 @@ impl Replica {
     }
 }
 
-fn seen_wire(origin: Origin, seen: &Ranges) -> SeenWire {
+pub(crate) fn seen_wire(origin: Origin, seen: &Ranges) -> SeenWire {
     let ranges = seen.as_slice().iter().flat_map(|(first, last)| [*first, *last]).collect();
     SeenWire { node: origin.node.get(), epoch: origin.epoch.0, ranges }
 }

@@ -3,6 +3,7 @@
 //! Owned rows have one writer, so a merge compares versions and no clock is needed. No log is kept: a row remembers the
 //! version that last wrote it, indexed by origin and seq, and what a peer lacks is the rows at seqs it has not seen.
 
+mod living;
 mod seen;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+pub(crate) use living::fingerprint;
 pub use seen::Ranges;
 use whither_model::durable::{Row, RowKey, Seen, TableId};
 use whither_model::{Epoch, NodeId, Origin, Seq, Version};
@@ -22,14 +24,21 @@ pub struct RowIx(u32);
 /// All rows of all owners.
 #[derive(Debug, Default)]
 pub struct Rows {
+    /// A slot that is free holds a row of table 0, which there is not.
     slots: Vec<Row>,
+    free: Vec<u32>,
     /// Finds a slot by its key. A table that is never iterated, so that no order can leak into the protocol.
     index: HashTable<u32>,
     hasher: FixedState,
     /// Per node, its origins by ascending epoch: nearly always one or two.
     origins: BTreeMap<NodeId, Vec<OriginRows>>,
     digest: u64,
+    /// Per node, a digest of its living rows as they are here.
+    living: BTreeMap<NodeId, u64>,
+    tombstones: usize,
     dirty_rows: BTreeSet<u32>,
+    /// Rows that went without leaving a tombstone.
+    forgotten: Vec<RowKey>,
     dirty_seen: BTreeSet<Origin>,
 }
 
@@ -80,18 +89,24 @@ impl Rows {
     /// How many rows are kept, tombstones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.free.len()
+    }
+
+    /// How many of them are tombstones.
+    #[must_use]
+    pub fn tombstones(&self) -> usize {
+        self.tombstones
     }
 
     /// Whether nothing is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// Every row, in the order in which they first came.
     pub fn iter(&self) -> impl Iterator<Item = (RowIx, &Row)> {
-        (0u32..).map(RowIx).zip(&self.slots)
+        (0u32..).map(RowIx).zip(&self.slots).filter(|(_, row)| row.key.table != FREE)
     }
 
     /// A digest of everything seen: equal digests mean equal knowledge, up to chance.
@@ -197,10 +212,11 @@ impl Rows {
         let found = self.index.find(hash, |&at| KeyRef::of(&slots[at as usize].key) == wanted).copied();
         let (at, replaced) = match found {
             Some(at) => {
-                let slot = &mut self.slots[at as usize];
-                if slot.version >= version {
+                if self.slots[at as usize].version >= version {
                     return Merged::Stale;
                 }
+                self.uncount(at);
+                let slot = &mut self.slots[at as usize];
                 let old = core::mem::replace(&mut slot.version, version);
                 let replaced = slot.value.is_some();
                 slot.value = value.map(Arc::from);
@@ -217,15 +233,25 @@ impl Rows {
             ),
         };
         self.origin_mut(Origin { node, epoch: version.epoch }).rows.insert((version.seq.0, at));
+        self.count(at);
         self.dirty_rows.insert(at);
         self.forget_empty_pasts(node);
         Merged::Won { row: RowIx(at), replaced }
     }
 
     fn insert_slot(&mut self, hash: u64, row: Row) -> u32 {
-        // 2^32 rows would need hundreds of gigabytes before this could wrap.
-        let at = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(row);
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = row;
+                at
+            }
+            None => {
+                // 2^32 rows would need hundreds of gigabytes before this could wrap.
+                let at = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+                self.slots.push(row);
+                at
+            }
+        };
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, at, |&at| hasher.hash_one(KeyRef::of(&slots[at as usize].key)));
         at
@@ -237,6 +263,7 @@ impl Rows {
         let (origin, seq) = (Origin { node: row.key.node, epoch: row.version.epoch }, row.version.seq.0);
         let at = self.insert_slot(hash, row);
         self.origin_mut(origin).rows.insert((seq, at));
+        self.count(at);
     }
 
     /// Puts back what has been seen of an origin and leaves it clean.
@@ -267,7 +294,8 @@ impl Rows {
     }
 
     /// What has to be written down since the last call.
-    pub fn take_dirty(&mut self) -> (Vec<Row>, Vec<Seen>) {
+    pub fn take_dirty(&mut self) -> (Vec<Row>, Vec<RowKey>, Vec<Seen>) {
+        let forgotten = core::mem::take(&mut self.forgotten);
         let rows =
             core::mem::take(&mut self.dirty_rows).into_iter().map(|at| self.slots[at as usize].clone()).collect();
         let seen = core::mem::take(&mut self.dirty_seen)
@@ -277,9 +305,12 @@ impl Rows {
                 ranges: self.seen(origin).map_or_else(Vec::new, |seen| seen.as_slice().to_vec()),
             })
             .collect();
-        (rows, seen)
+        (rows, forgotten, seen)
     }
 }
+
+/// Of a slot without a row.
+const FREE: TableId = TableId(0);
 
 /// A row key without its allocation.
 #[derive(PartialEq, Eq, Hash)]

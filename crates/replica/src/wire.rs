@@ -204,6 +204,47 @@ pub(crate) struct Digest {
     /// Rows and members are those of the digest that this answers; neither is said again.
     #[prost(bool, tag = "5")]
     pub(crate) agrees: bool,
+    /// Of the living rows: who has seen the same has the same, or has lost something. Zero: not told.
+    #[prost(fixed64, tag = "6")]
+    pub(crate) living: u64,
+}
+
+/// A digest of one node's living rows.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LivingOf {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) node: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) digest: u64,
+}
+
+/// Which of its rows live, in the words of their owner.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Inventory {
+    /// The owner's boot and its head when it said so.
+    #[prost(uint64, tag = "1")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) head: u64,
+    /// Fingerprints of its living rows.
+    #[prost(fixed64, repeated, tag = "3")]
+    pub(crate) living: Vec<u64>,
+}
+
+/// Two that have seen the same do not have the same: who has lost something?
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AuditWire {
+    /// The sender's digests of everybody's living rows, for the receiver to compare.
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) all: Vec<LivingOf>,
+    /// The nodes of whose rows the two have different ones.
+    #[prost(fixed64, repeated, tag = "2")]
+    pub(crate) differ: Vec<u64>,
+    /// The sender's digest of the receiver's own rows; if it is wrong, the receiver says what is right.
+    #[prost(fixed64, optional, tag = "3")]
+    pub(crate) yours: Option<u64>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) inventory: Option<Inventory>,
 }
 
 /// Everything the sender knows of members.
@@ -317,6 +358,8 @@ pub(crate) struct Packet {
     /// How many changes before the head wait to be told together: they are not missing yet.
     #[prost(uint64, tag = "20")]
     pub(crate) held: u64,
+    #[prost(message, optional, tag = "21")]
+    pub(crate) audit: Option<AuditWire>,
 }
 
 impl Packet {

@@ -55,6 +55,9 @@ impl Disk {
     pub fn commit(&mut self) {
         for batch in std::mem::take(&mut self.pending) {
             self.rows.extend(batch.rows.into_iter().map(|row| (row.key.clone(), row)));
+            batch.forgotten.iter().for_each(|key| {
+                self.rows.remove(key);
+            });
             for seen in batch.seen {
                 if seen.ranges.is_empty() {
                     self.seen.remove(&seen.origin);

@@ -11,7 +11,8 @@ use whither_model::{Epoch, NodeId, Origin, Version};
 /// batches went in. A disk that fails for a day costs memory for what changed, not for how often.
 #[derive(Default)]
 pub(crate) struct Group {
-    rows: HashMap<RowKey, StoredRow, RandomState>,
+    /// `None`: it is to be forgotten.
+    rows: HashMap<RowKey, Option<StoredRow>, RandomState>,
     seen: HashMap<Origin, Vec<(u64, u64)>, RandomState>,
     members: HashMap<NodeId, StoredMember, RandomState>,
     epoch: Option<Epoch>,
@@ -28,8 +29,9 @@ impl Group {
     pub(crate) fn add(&mut self, batch: Batch) {
         self.rows.reserve(batch.rows.len());
         for row in batch.rows {
-            self.rows.insert(row.key, StoredRow { version: row.version, value: row.value });
+            self.rows.insert(row.key, Some(StoredRow { version: row.version, value: row.value }));
         }
+        self.rows.extend(batch.forgotten.into_iter().map(|key| (key, None)));
         for seen in batch.seen {
             debug_assert!(ranges::in_order(&seen.ranges), "seen ranges out of order: {seen:?}");
             self.seen.insert(seen.origin, seen.ranges);
@@ -66,8 +68,9 @@ impl Group {
     }
 
     /// The rows in the order in which SQLite keeps them, roughly: neighbours share a page, and each page is written once.
-    pub(crate) fn sorted_rows(&self) -> Vec<(&RowKey, &StoredRow)> {
-        let mut rows: Vec<_> = self.rows.iter().collect();
+    /// `None` stands for "forget this row".
+    pub(crate) fn sorted_rows(&self) -> Vec<(&RowKey, Option<&StoredRow>)> {
+        let mut rows: Vec<_> = self.rows.iter().map(|(key, row)| (key, row.as_ref())).collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
         rows
     }
@@ -102,11 +105,11 @@ mod tests {
             value: Some(Arc::from([key, key])),
         };
         let seen = Seen { origin: Origin { node, epoch: Epoch(1) }, ranges: vec![(1, seq)] };
-        Batch { rows: vec![row], seen: vec![seen], members: vec![] }
+        Batch { rows: vec![row], seen: vec![seen], ..Batch::default() }
     }
 
     fn seqs(group: &Group) -> Vec<(u8, u64)> {
-        group.sorted_rows().iter().map(|(key, row)| (key.key[0], row.version.seq.0)).collect()
+        group.sorted_rows().iter().map(|(key, row)| (key.key[0], row.map_or(0, |row| row.version.seq.0))).collect()
     }
 
     #[test]
@@ -118,6 +121,16 @@ mod tests {
         assert_eq!(group.len(), 5);
         assert_eq!(seqs(&group), [(0, 100), (1, 97), (2, 98), (3, 99)]);
         assert_eq!(group.seen().collect::<Vec<_>>()[0].1, [(1, 100)]);
+    }
+
+    #[test]
+    fn what_is_forgotten_stays_so_until_it_is_said_again() {
+        let mut group = Group::default();
+        group.add(batch(1, 1));
+        group.add(Batch { forgotten: vec![batch(1, 1).rows.remove(0).key], ..Batch::default() });
+        assert_eq!(seqs(&group), [(1, 0)]);
+        group.add(batch(1, 2));
+        assert_eq!(seqs(&group), [(1, 2)]);
     }
 
     #[test]

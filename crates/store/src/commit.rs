@@ -139,7 +139,12 @@ fn write(tx: &Transaction<'_>, group: &Group) -> rusqlite::Result<()> {
     // REPLACE on a table without further indexes overwrites in place; there is no delete behind it.
     let mut put =
         tx.prepare_cached("REPLACE INTO rows (node, tbl, key, epoch, seq, value) VALUES (?1,?2,?3,?4,?5,?6)")?;
+    let mut drop = tx.prepare_cached("DELETE FROM rows WHERE node = ?1 AND tbl = ?2 AND key = ?3")?;
     for (key, row) in group.sorted_rows() {
+        let Some(row) = row else {
+            drop.execute(params![key.node.get().cast_signed(), key.table.0, &*key.key])?;
+            continue;
+        };
         put.execute(params![
             key.node.get().cast_signed(),
             key.table.0,

@@ -120,6 +120,7 @@ fn what_cannot_have_been_written_is_damage() {
             rows: vec![row(1, b"k", 1, None)],
             seen: vec![seen(1, &[(1, 1)])],
             members: vec![member(2, "10.0.0.2:1", MemberState::Alive)],
+            ..Batch::default()
         });
         running.journal.close().unwrap();
         sql(dir.path(), damage);

@@ -24,6 +24,7 @@ fn a_batch_survives_a_restart_as_it_was() {
             member(3, "[2001:db8::1]:1", MemberState::Down),
             member(u64::MAX, "0.0.0.0:65535", MemberState::Left),
         ],
+        ..Batch::default()
     };
     let (running, first) = run(dir.path());
     assert!(first.rows.is_empty() && first.seen.is_empty() && first.members.is_empty());
@@ -32,7 +33,7 @@ fn a_batch_survives_a_restart_as_it_was() {
 
     let found = look(dir.path());
     assert_eq!(found.node, first.node);
-    assert_eq!(Batch { rows: found.rows, seen: found.seen, members: found.members }, batch);
+    assert_eq!(Batch { rows: found.rows, seen: found.seen, members: found.members, ..Batch::default() }, batch);
 }
 
 #[test]
@@ -52,6 +53,18 @@ fn later_entries_win_within_a_batch_and_between_batches() {
 
     let expected = vec![row(1, b"a", 2, Some(b"two")), row(1, b"b", 4, None), row(1, b"c", 6, Some(b"last"))];
     assert_eq!(look(dir.path()).rows, expected);
+}
+
+#[test]
+fn what_is_forgotten_is_gone_from_the_disk_until_it_is_said_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (running, _) = run(dir.path());
+    running.commit(rows(vec![row(1, b"a", 1, None), row(1, b"b", 2, None), row(1, b"c", 3, Some(b"lives"))]));
+    let forgotten = vec![row(1, b"a", 1, None).key, row(1, b"b", 2, None).key];
+    running.journal.append(Batch { forgotten, ..Batch::default() }, false);
+    running.commit(rows(vec![row(1, b"b", 4, Some(b"again"))]));
+    running.journal.close().unwrap();
+    assert_eq!(look(dir.path()).rows, vec![row(1, b"b", 4, Some(b"again")), row(1, b"c", 3, Some(b"lives"))]);
 }
 
 #[test]
