@@ -46,6 +46,7 @@
 //! is "no such records", so that clients do not conclude that the name is wrong.
 
 mod answerer;
+mod ask;
 mod cache;
 mod config;
 mod counters;
@@ -64,6 +65,7 @@ mod udp;
 mod unusual;
 mod zone;
 
+pub use ask::{Code, Denial, Family, Reply, Via, ask};
 pub use config::{Config, ConfigError};
 #[doc(hidden)]
 pub use fuzz::answer_datagram_for_fuzz;
