@@ -5,6 +5,8 @@
 //! `unusual`, which has a complete parser. Answers come from the newest [`View`](whither_directory::View) at the moment of
 //! the question: a worker keeps ready answers, but looks every time whether the view still says the same.
 //!
+//! Whoever suspects another nameserver of lying asks it with [`ask()`], which knows nothing of the rest.
+//!
 //! # Names
 //!
 //! What a name means is decided by its labels alone, never by what happens to be registered, so nobody can shadow a name

@@ -72,10 +72,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = "DNS")]
     spelled: Vec<String>,
     /// Ask this nameserver instead of those of resolv.conf; may be repeated
-    #[arg(long, value_name = "IP[:PORT]", value_parser = nameserver, help_heading = "DNS")]
+    #[arg(long, value_name = "IP[:PORT]", value_parser = nameserver, help_heading = "Host")]
     nameserver: Vec<SocketAddr>,
     /// Read etc and proc below this folder, and do not ask getaddrinfo
-    #[arg(long, value_name = "DIR", help_heading = "DNS")]
+    #[arg(long, value_name = "DIR", help_heading = "Host")]
     root: Option<PathBuf>,
 }
 

@@ -42,8 +42,10 @@ pub(super) fn judge(who: &str, name: &ServiceName, truth: &Truth, health: Option
     let within = duration::words(truth.age_ms);
     let mut says = format!("agent {who} {words}, known to within {within}");
     let mut doubts = Vec::new();
-    if truth.age_ms.is_none_or(|age| age > AGE_MILLIS_MAX) {
-        doubts.push(format!("what it knows is {within} old"));
+    match truth.age_ms {
+        None => doubts.push("it does not know how old that is: of somebody it has heard nothing yet".to_owned()),
+        Some(age) if age > AGE_MILLIS_MAX => doubts.push(format!("what it knows is {within} old")),
+        Some(_) => {}
     }
     if truth.selection == "last_known" {
         doubts.push("nothing is usable, it gives what was last known".to_owned());
@@ -84,6 +86,7 @@ pub(super) fn other(who: &str, name: &ServiceName, heard: Result<Truth, ApiError
             "the one that is less old is nearer to the truth; `whither nodes` and `whither nodes --agent {who}` say \
              whether they hear each other"
         ),
+        silent: String::new(),
         without: String::new(),
     }
 }

@@ -40,7 +40,9 @@ pub(super) struct Asked {
     pub(super) heard: Result<Answer, String>,
     /// What to do if it lies.
     pub(super) cure: String,
-    /// What to do if it does not answer, or knows nothing of it.
+    /// What to do if it does not answer; if that is nothing else, empty.
+    pub(super) silent: String,
+    /// What to do if it knows nothing of it.
     pub(super) without: String,
 }
 
@@ -50,7 +52,10 @@ impl Asked {
         let found = Finding::new(self.layer, self.who.clone(), self.what.clone(), Verdict::CannotTell);
         let who = format!("{} {}", self.layer, self.who);
         let answer = match &self.heard {
-            Err(why) => return advised(found.saying(format!("{who} gives no answer: {why}")), &self.without),
+            Err(why) => {
+                let advice = if self.silent.is_empty() { &self.without } else { &self.silent };
+                return advised(found.saying(format!("{who} gives no answer: {why}")), advice);
+            }
             Ok(answer) => answer,
         };
         let mut found =

@@ -38,6 +38,7 @@ pub(super) fn agents(server: SocketAddr, via: Via, full: &str) -> Asked {
         cure:
             "see whether that is the DNS of the agent that was asked (--agent, --dns): the two answer from one memory"
                 .to_owned(),
+        silent: String::new(),
         without: format!(
             "see whether the agent has DNS there (dns.bind, dns.zones), and whether something is in the way of {needs}; \
              --dns and --dns-zone say where to look"
@@ -53,6 +54,10 @@ pub(super) fn of_host(who: String, spelling: &Spelling) -> Asked {
         what: spelling.said.clone(),
         heard: Err(LATE.to_owned()),
         cure: String::new(),
+        silent:
+            "each program waits for it, five seconds usually, before it asks the next: bring it back, or take it out \
+                 of resolv.conf"
+                .to_owned(),
         without: format!(
             "if programs are to find services by DNS here, have it forward {}. to an agent, without a cache",
             spelling.zone
@@ -119,31 +124,36 @@ fn ask_both(server: SocketAddr, via: Via, name: &str, zone: &str, within: Durati
     }
 }
 
-/// Asks, and once more over TCP if the answer was cut: stub resolvers do so. The agent is asked for both apart.
-fn ask_whole(server: SocketAddr, via: Via, name: &str, family: Family, within: Duration) -> io::Result<Reply> {
+/// What came back, and whether it was cut on the way and had to be asked for again.
+struct Came {
+    reply: Reply,
+    was_cut: bool,
+}
+
+/// Asks, and once more over TCP if the answer was cut, as stub resolvers do.
+fn ask_whole(server: SocketAddr, via: Via, name: &str, family: Family, within: Duration) -> io::Result<Came> {
     let started = Instant::now();
     let reply = ask(server, via, name, family, within)?;
     if !reply.truncated || via == Via::Tcp {
-        return Ok(reply);
+        return Ok(Came { reply, was_cut: false });
     }
     let left = within.saturating_sub(started.elapsed());
-    match ask(server, Via::Tcp, name, family, left) {
-        Ok(whole) => Ok(Reply { truncated: true, ..whole }),
-        Err(_) => Ok(reply),
-    }
+    let reply = ask(server, Via::Tcp, name, family, left).unwrap_or(reply);
+    Ok(Came { reply, was_cut: true })
 }
 
-fn join<const N: usize>(zone: &str, replies: [Reply; N]) -> Result<Answer, String> {
+fn join<const N: usize>(zone: &str, replies: [Came; N]) -> Result<Answer, String> {
     let mut joined = Answer::default();
     let mut failed = None;
-    for reply in replies {
+    for Came { reply, was_cut } in replies {
         match reply.code {
             Code::NoError | Code::NoSuchName => {}
             Code::Failed(words) => failed = Some(words),
         }
-        if reply.truncated {
-            joined.is_part = true;
-            joined.note = Some("its answer over UDP is cut, so that clients ask again over TCP".to_owned());
+        joined.is_part |= reply.truncated;
+        if was_cut {
+            let whole = if reply.truncated { "and not to be had whole over TCP" } else { "and whole over TCP" };
+            joined.note = Some(format!("its answer is cut over UDP, {whole}"));
         }
         joined.addresses.extend(reply.addresses);
         let ttl = reply.ttl.or_else(|| reply.denied_by.as_ref().map(|denial| denial.ttl));

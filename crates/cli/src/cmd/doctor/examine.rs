@@ -76,17 +76,8 @@ pub(super) fn examine(case: &Case, api: &AgentApi, host: &Host) -> Examined {
     let mut heard = at_once(asks, host.limit);
     heard.extend(hosts_file(host, &spelled));
 
-    // The agent is asked again now: what changed meanwhile makes nobody a liar.
-    let again = at_once(vec![ask_service(case, api)], host.limit).pop();
-    let before = heard.iter_mut().find_map(|one| match one {
-        Heard::Service(answer) => answer.take(),
-        _ => None,
-    });
-    let truth = match (before, again) {
-        (Some(Ok(before)), Some(Heard::Service(Some(Ok(now))))) => Ok(now.and_before(&before)),
-        (Some(before), _) => before,
-        (None, _) => Err(late(api)),
-    };
+    let before = heard.iter_mut().find_map(|one| if let Heard::Service(answer) = one { answer.take() } else { None });
+    let truth = before.unwrap_or_else(|| Err(late(api))).map(|before| settle(case, api, host, before));
     // A service that the agent does not know is one without instances, for whoever still gives some.
     let known = match &truth {
         Ok(truth) => Some(truth.clone().with_was(&case.was)),
@@ -100,6 +91,14 @@ pub(super) fn examine(case: &Case, api: &AgentApi, host: &Host) -> Examined {
     }
     findings.sort_by_key(|finding| finding.layer);
     Examined { truth, findings }
+}
+
+/// Asks the agent again, now that the others have answered: what changed meanwhile makes nobody a liar.
+fn settle(case: &Case, api: &AgentApi, host: &Host, before: Truth) -> Truth {
+    match at_once(vec![ask_service(case, api)], host.limit).pop() {
+        Some(Heard::Service(Some(Ok(now)))) => now.and_before(&before),
+        _ => before,
+    }
 }
 
 fn late(api: &AgentApi) -> ApiError {

@@ -11,8 +11,10 @@ use std::io;
 pub(super) fn ask_hosts_file(host: &Host, names: &[String]) -> Result<Vec<Asked>, Box<Finding>> {
     let file = host.name_of("etc/hosts");
     let found = |verdict| Finding::new(Layer::HostsFile, &file, names.join(" "), verdict);
-    let content = host::list(&host.path("etc/hosts"))
-        .map_err(|error| found(Verdict::CannotTell).saying(format!("{file} cannot be read: {error}")))?;
+    let content = host::list(&host.path("etc/hosts")).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => found(Verdict::NotThere).saying(format!("there is no {file}")),
+        _ => found(Verdict::CannotTell).saying(format!("{file} cannot be read: {error}")),
+    })?;
     let pins = hosts_file::pins(&content.text, names);
     if pins.is_empty() {
         let verdict = if content.is_whole { Verdict::NotThere } else { Verdict::CannotTell };
@@ -41,6 +43,7 @@ fn asked(file: &str, name: String, pins: &[Pin]) -> Asked {
             ..Answer::default()
         }),
         cure: format!("take {them} out: {lines} of {file}"),
+        silent: String::new(),
         without: String::new(),
     }
 }
@@ -73,6 +76,7 @@ pub(super) fn ask(host: &Host, name: &str) -> Option<Asked> {
         heard,
         cure: "no hosts file and no nameserver says so: something between them keeps it, such as nscd or sssd"
             .to_owned(),
+        silent: "it could ask nobody: see the nameservers".to_owned(),
         without: "programs that ask the system for this name get nothing; the nameservers say why".to_owned(),
     })
 }

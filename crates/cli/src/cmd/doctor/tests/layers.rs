@@ -1,6 +1,9 @@
 //! Whole examinations: one layer lies, and that one is named.
 
+use super::super::agent;
+use super::super::truth::Truth;
 use super::*;
+use crate::agent_api::wire::AgentHealth;
 use std::io;
 use std::net::IpAddr;
 
@@ -18,7 +21,7 @@ fn old() -> Says {
     Says::Addresses(vec![Ipv4Addr::new(10, 0, 0, 9)], 712)
 }
 
-fn agent() -> Agent {
+fn told() -> Agent {
     Agent::knowing(Some(&[
         instance("recos-1", "10.0.0.7", 8080, "passing"),
         instance("recos-9", "10.0.0.9", 8080, "critical"),
@@ -38,7 +41,7 @@ fn asking_nameserver(more: &str) -> Tree {
 
 #[test]
 fn a_nameserver_with_an_old_answer_is_named_by_its_line() {
-    let (agent, liar) = (agent(), Nameserver::saying(&[(MEANT, old())]));
+    let (agent, liar) = (told(), Nameserver::saying(&[(MEANT, old())]));
     let tree = asking_nameserver("").with("proc/88/comm", "unbound\n");
     let examined = examine(&case(), &agent.api(), &host(&tree, &liar));
     assert_eq!(examined.verdict(), Verdict::Differs);
@@ -64,7 +67,7 @@ fn a_right_answer_is_right_and_one_that_misses_an_instance_is_not() {
 
 #[test]
 fn a_remembered_no_is_a_lie_and_a_stranger_is_none() {
-    let agent = agent();
+    let agent = told();
     for (says, verdict) in [
         (Says::No(3, Some("whither"), 40), Verdict::Differs),
         (Says::No(0, Some("whither"), 40), Verdict::Differs),
@@ -83,7 +86,7 @@ fn a_remembered_no_is_a_lie_and_a_stranger_is_none() {
 #[test]
 fn a_search_path_that_leads_elsewhere_is_told() {
     let elsewhere = "recos.prod.whither.corp.example.";
-    let (agent, nameserver) = (agent(), Nameserver::saying(&[(MEANT, right()), (elsewhere, old())]));
+    let (agent, nameserver) = (told(), Nameserver::saying(&[(MEANT, right()), (elsewhere, old())]));
     let tree = asking_nameserver("search corp.example\noptions ndots:5");
     let examined = examine(&case(), &agent.api(), &host(&tree, &nameserver));
     let found = only(&examined, Layer::Nameserver);
@@ -93,7 +96,7 @@ fn a_search_path_that_leads_elsewhere_is_told() {
 
 #[test]
 fn a_search_path_with_the_zone_makes_short_names_that_are_asked_too() {
-    let (agent, nameserver) = (agent(), Nameserver::saying(&[(MEANT, right())]));
+    let (agent, nameserver) = (told(), Nameserver::saying(&[(MEANT, right())]));
     let tree = asking_nameserver("search prod.whither whither");
     let examined = examine(&case(), &agent.api(), &host(&tree, &nameserver));
     let asked: Vec<&str> = of(&examined, Layer::Nameserver).iter().map(|one| one.asked.as_str()).collect();
@@ -103,7 +106,7 @@ fn a_search_path_with_the_zone_makes_short_names_that_are_asked_too() {
 
 #[test]
 fn a_pin_in_the_hosts_file_is_what_the_system_has_it_from() {
-    let (agent, honest) = (agent(), Nameserver::saying(&[(MEANT, right())]));
+    let (agent, honest) = (told(), Nameserver::saying(&[(MEANT, right())]));
     let tree = asking_nameserver("").with("etc/hosts", "127.0.0.1 localhost\n10.0.0.9 recos.prod.whither\n");
     let host = host(&tree, &honest).with_lookup(|_| Ok(vec![ip("10.0.0.9")]));
     let examined = examine(&case(), &agent.api(), &host);
@@ -118,7 +121,7 @@ fn a_pin_in_the_hosts_file_is_what_the_system_has_it_from() {
 
 #[test]
 fn what_no_layer_accounts_for_nscd_is_suspected_of() {
-    let (agent, honest) = (agent(), Nameserver::saying(&[(MEANT, right())]));
+    let (agent, honest) = (told(), Nameserver::saying(&[(MEANT, right())]));
     let nscd = |text: &str| asking_nameserver("").with("proc/9/comm", "nscd\n").with("etc/nscd.conf", text);
     let answers: [fn() -> io::Result<Vec<IpAddr>>; 3] = [
         || Ok(vec![ip("10.0.0.9")]),
@@ -137,8 +140,33 @@ fn what_no_layer_accounts_for_nscd_is_suspected_of() {
 }
 
 #[test]
+fn an_agent_that_is_old_or_alone_is_doubted() {
+    let service = |age: &str, selection: &str| {
+        let text = format!(r#"{{"service":"prod/recos","age_ms":{age},"selection":"{selection}","instances":[]}}"#);
+        Truth::of(&serde_json::from_str(&text).unwrap())
+    };
+    let health = |text: &str| serde_json::from_str::<AgentHealth>(text).unwrap();
+    let (well, alone) = (HEALTH.to_owned(), HEALTH.replace(r#""alive":3,"suspect":0"#, r#""alive":1,"suspect":2"#));
+    let apart = HEALTH.replace(r#""status":"ok""#, r#""status":"degraded","cluster":"other secret""#);
+    for (age, selection, health_text, doubt) in [
+        ("12", "usable", &well, None),
+        ("60000", "usable", &well, Some("what it knows is 60 s old")),
+        ("null", "usable", &well, Some("it does not know how old")),
+        ("12", "last_known", &well, Some("nothing is usable")),
+        ("12", "usable", &alone, Some("it hears none of the 2 other nodes")),
+        ("12", "usable", &apart, Some("other secret")),
+    ] {
+        let name = "prod/recos".parse().unwrap();
+        let found = agent::judge("a:1", &name, &service(age, selection), Some(&health(health_text)));
+        let is_doubted = found.verdict == Verdict::CannotTell;
+        assert_eq!(is_doubted, doubt.is_some(), "{found:?}");
+        assert!(found.says.contains(doubt.unwrap_or("known to within 12 ms")), "{}", found.says);
+    }
+}
+
+#[test]
 fn another_agent_is_compared() {
-    let (agent, other) = (agent(), Agent::knowing(Some(&[instance("recos-9", "10.0.0.9", 8080, "passing")])));
+    let (agent, other) = (told(), Agent::knowing(Some(&[instance("recos-9", "10.0.0.9", 8080, "passing")])));
     let case = Case { also: vec![other.api().agent().clone()], nameservers: vec![closed_port()], ..case() };
     let examined = examine(&case, &agent.api(), &Tree::new().host());
     let found = only(&examined, Layer::OtherAgent);
@@ -147,7 +175,7 @@ fn another_agent_is_compared() {
 
 #[test]
 fn whoever_says_nothing_is_no_liar() {
-    let agent = agent();
+    let agent = told();
     // It takes questions and answers none.
     let mute = UdpSocket::bind("127.0.0.1:0").unwrap();
     let case = Case { nameservers: vec![mute.local_addr().unwrap(), closed_port()], ..case() };
