@@ -12,12 +12,16 @@ use super::{agent, caches, connections, jvm, names, system};
 use crate::agent_api::wire::AgentHealth;
 use crate::agent_api::{AgentAddress, AgentApi, ApiError};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use whither_api_dns::Via;
 use whither_model::ServiceName;
 
 /// Spellings of a name that are tried.
 const SPELLINGS_MAX: usize = 8;
+/// Is there while systemd-resolved runs (systemd-resolved.service(8)).
+const RESOLVED: &str = "run/systemd/resolve/stub-resolv.conf";
+/// Where it answers DNS.
+const RESOLVED_STUB: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53));
 /// Java processes that are looked at.
 const JVMS_MAX: usize = 64;
 
@@ -151,6 +155,11 @@ fn ask_nameservers(case: &Case, host: &Host, resolv: &ResolvConf, spelled: &[Str
         let idle = if nth < ASKED_MAX { "" } else { ", which glibc does not ask" };
         let server = SocketAddr::new(one.address, host.nameserver_port);
         servers.push((server, format!("{} ({file} {line}{idle})", one.address)));
+    }
+    // Programs reach systemd-resolved without resolv.conf, too: nsswitch.conf has them ask it directly.
+    if host.path(RESOLVED).exists() && !servers.iter().any(|(server, _)| server.ip() == RESOLVED_STUB) {
+        let server = SocketAddr::new(RESOLVED_STUB, host.nameserver_port);
+        servers.push((server, format!("{RESOLVED_STUB} (systemd-resolved, not in {file})")));
     }
     if !case.nameservers.is_empty() {
         servers = case.nameservers.iter().map(|server| (*server, format!("{server} (--nameserver)"))).collect();

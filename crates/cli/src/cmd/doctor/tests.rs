@@ -123,7 +123,12 @@ struct Nameserver {
 impl Nameserver {
     /// It answers names that are not among `says` with "no such name" of the root's.
     fn saying(says: &[(&str, Says)]) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1", says)
+    }
+
+    /// As [`Nameserver::saying`], at another address of loopback.
+    fn at(ip: &str, says: &[(&str, Says)]) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).unwrap();
         let address = socket.local_addr().unwrap();
         let says: Vec<(String, Says)> = says.iter().map(|(name, says)| ((*name).to_owned(), says.clone())).collect();
         let thread = std::thread::spawn(move || {

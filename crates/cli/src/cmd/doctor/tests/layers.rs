@@ -55,6 +55,19 @@ fn a_nameserver_with_an_old_answer_is_named_by_its_line() {
 }
 
 #[test]
+fn resolved_is_asked_also_where_resolv_conf_does_not_name_it() {
+    let (agent, liar) = (told(), Nameserver::at("127.0.0.53", &[(MEANT, old())]));
+    let tree = asking_nameserver("").with("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n");
+    let tree = tree.with("proc/88/comm", "systemd-resolve\n").with("proc/89/comm", "dnsmasq\n");
+    let examined = examine(&case(), &agent.api(), &host(&tree, &liar));
+    let found: Vec<&Finding> = of(&examined, Layer::Nameserver).into_iter().filter(|one| one.differs()).collect();
+    assert_eq!(found.len(), 1, "{:#?}", examined.findings);
+    assert!(found[0].who.starts_with("127.0.0.53 (systemd-resolved, not in "), "{}", found[0].who);
+    let advice = found[0].advice.as_ref().unwrap();
+    assert!(advice.contains("`resolvectl flush-caches`") && !advice.contains("dnsmasq"), "{advice}");
+}
+
+#[test]
 fn a_right_answer_is_right_and_one_that_misses_an_instance_is_not() {
     let both = [instance("r-1", "10.0.0.7", 80, "passing"), instance("r-2", "10.0.0.8", 80, "passing")];
     let honest = Nameserver::saying(&[(MEANT, right())]);
