@@ -5,6 +5,8 @@
 //! `unusual`, which has a complete parser. Answers come from the newest [`View`](whither_directory::View) at the moment of
 //! the question: a worker keeps ready answers, but looks every time whether the view still says the same.
 //!
+//! Whoever suspects another nameserver of lying asks it with [`ask()`], which knows nothing of the rest.
+//!
 //! # Names
 //!
 //! What a name means is decided by its labels alone, never by what happens to be registered, so nobody can shadow a name
@@ -46,6 +48,7 @@
 //! is "no such records", so that clients do not conclude that the name is wrong.
 
 mod answerer;
+mod ask;
 mod cache;
 mod config;
 mod counters;
@@ -64,6 +67,7 @@ mod udp;
 mod unusual;
 mod zone;
 
+pub use ask::{Code, Denial, Family, Reply, Via, ask};
 pub use config::{Config, ConfigError};
 #[doc(hidden)]
 pub use fuzz::answer_datagram_for_fuzz;

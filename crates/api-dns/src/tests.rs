@@ -1,6 +1,7 @@
 //! A small catalog, and questions to it, for all tests of this crate.
 
 mod answers;
+mod ask;
 mod change;
 mod dig;
 mod limits;

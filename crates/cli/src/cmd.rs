@@ -7,6 +7,7 @@ mod config;
 mod deregister;
 mod description;
 mod dev;
+mod doctor;
 mod drain;
 mod health;
 mod join;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Resolve(resolve::Args),
     /// Print what changes, as it changes
     Watch(watch::Args),
+    /// Find which cache, file or connection of this host lies about a service
+    Doctor(doctor::Args),
     /// Make the agent look for a cluster
     Join(join::Args),
     /// Make the agent say goodbye to its cluster
@@ -125,6 +128,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Services(args) => services::run(&args, &mut session()),
         Command::Resolve(args) => resolve::run(&args, &mut session()),
         Command::Watch(args) => watch::run(&args, &mut session()),
+        Command::Doctor(args) => doctor::run(&args, &mut session()),
         Command::Join(args) => join::run(&args, &mut session()),
         Command::Leave(args) => leave::run(&args, &mut session()),
         Command::Health(args) => health::run(&args, &mut session()),

@@ -11,10 +11,14 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   0  done
   1  it did not work: no agent answers, or the agent refused
   2  the command line or a configuration is wrong; nothing was done
-  3  there is no such service, instance or route";
+  3  there is no such service, instance or route
+  4  `doctor` found a layer of this host that says something else than the agent";
 
 /// Done.
 pub(crate) const DONE: ExitCode = ExitCode::SUCCESS;
+
+/// A layer of this host says something else than the agent.
+pub(crate) const LIES: u8 = 4;
 
 /// The command line is wrong in a way that only shows when everything is known; nothing was done.
 #[derive(Debug)]

@@ -247,6 +247,8 @@ pub(crate) struct Instance {
     #[serde(default)]
     pub(crate) owner_state: String,
     #[serde(default)]
+    pub(crate) changed_at: String,
+    #[serde(default)]
     pub(crate) explain: Option<Explain>,
 }
 

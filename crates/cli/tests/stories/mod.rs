@@ -5,6 +5,7 @@ mod crashes;
 mod death;
 mod deploy;
 mod disk;
+mod doctor;
 mod goodbye;
 mod lease;
 mod pause;
