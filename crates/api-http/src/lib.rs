@@ -4,9 +4,11 @@
 //! about one service is the path that matters: it takes no lock, and its instances are encoded once per change.
 
 mod answer;
+mod asked;
 mod body;
 mod config;
 mod convert;
+mod elsewhere;
 mod feed;
 mod front;
 mod hold;
@@ -20,5 +22,6 @@ mod routes;
 mod server;
 mod unheard;
 
+pub use asked::answer_questions;
 pub use config::Config;
 pub use server::{router, serve};

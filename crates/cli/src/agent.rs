@@ -49,6 +49,8 @@ pub(crate) struct Agent {
     node: Node,
     http: Option<(SocketAddr, JoinHandle<std::io::Result<()>>)>,
     dns: Option<whither_api_dns::Running>,
+    /// Answers other nodes, also where no HTTP API listens.
+    questions: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -68,6 +70,11 @@ impl Agent {
         };
         let node = Node::start(parts.node).await?;
         let (stop, _) = watch::channel(false);
+        let questions = tokio::spawn(whither_api_http::answer_questions(
+            Arc::clone(node.directory()),
+            whither_api_http::Config::default(),
+            stopped(stop.subscribe()),
+        ));
         let http = http.map(|listener| serve_http(listener, Arc::clone(node.directory()), stop.subscribe()));
         let dns = match dns {
             Some((bound, config)) => {
@@ -77,7 +84,7 @@ impl Agent {
             }
             None => None,
         };
-        Ok(Self { node, http, dns, stop })
+        Ok(Self { node, http, dns, questions, stop })
     }
 
     /// What it knows.
@@ -119,6 +126,7 @@ impl Agent {
         if let Some(dns) = self.dns {
             dns.stop().await;
         }
+        drop(self.questions.await);
         node
     }
 }

@@ -4,6 +4,7 @@
 //! publishing costs what changed, not what exists. A [`watch`] compares the view it last showed with the newest one, so a
 //! slow reader is coalesced and never blocks anybody.
 
+mod ask;
 mod clock;
 mod directory;
 mod freshness;
@@ -14,6 +15,7 @@ mod view;
 pub mod vitals;
 pub mod watch;
 
+pub use ask::{Answer, AskError, Asked, Carried, Method, NotAQuestion, Question};
 pub use clock::Clock;
 pub use directory::{Directory, Envelope, Identity};
 pub use freshness::{Freshness, KnownUntil};
