@@ -13,7 +13,7 @@ use whither_model::{InstanceId, ServiceName};
   whither deregister prod/recos recos-web-1-8080
   whither deregister recos recos-web-1-8080 --durable   wait for the disk
 
-Only the agent that an instance was registered with can remove it; ask another one with --agent.")]
+Any agent will do: an instance that was registered with another one is removed there, unless that one is down.")]
 pub(crate) struct Args {
     /// The service: name, or namespace/name
     service: ServiceName,
