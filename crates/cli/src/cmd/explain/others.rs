@@ -167,8 +167,13 @@ pub(super) fn words(others: &Others) -> String {
         (1, 0) => text.push_str("the 1 node asked agrees"),
         (all, 0) => drop(write!(text, "all {all} nodes asked agree")),
         _ => {
-            let parts = [(*agree, "agree"), (differ.len(), "differ"), (unanswered.len(), "gave no answer")];
-            let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+            let parts = [
+                (*agree, "agrees", "agree"),
+                (differ.len(), "differs", "differ"),
+                (unanswered.len(), "gave no answer", "gave no answer"),
+            ];
+            let parts = parts.iter().filter(|(count, ..)| *count > 0);
+            let parts = parts.map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }));
             let _ = write!(text, "{asked} asked: {}", parts.collect::<Vec<_>>().join(", "));
         }
     }
@@ -182,7 +187,9 @@ pub(super) fn words(others: &Others) -> String {
         describe(&mut text, node);
     }
     for Silent { node, name, why } in unanswered {
-        let _ = writeln!(text, "  {}: {}", called(name, node), visible(why));
+        // The agent's words mostly begin with the node's name.
+        let name = if why.contains(node.as_str()) { String::new() } else { format!("{}: ", called(name, node)) };
+        let _ = writeln!(text, "  {name}{}", visible(why));
     }
     text
 }

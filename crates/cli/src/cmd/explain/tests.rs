@@ -43,7 +43,7 @@ fn only_what_another_node_says_otherwise_is_shown() {
     let third = first.replace("recos-1", "recos-3").replace(".1.7", ".1.9");
     let replies = || vec![usable(&two()), Reply::json(NODES), usable(&[lost.clone(), third.clone()])];
     let done = run_at("explain prod/recos", replies());
-    let expected = "other nodes: 1 asked: 1 differ; 1 down and not asked\n\
+    let expected = "other nodes: 1 asked: 1 differs; 1 down and not asked\n\
                     \x20 web-2 (known there to within 12 ms):\n\
                     \x20   recos-1 is not there; here it is passing (change 00000000000000aa.1.7)\n\
                     \x20   recos-2 is lost (change 00000000000000aa.1.7, its owner down) there, and passing (change \
