@@ -9,17 +9,19 @@ mod clock;
 mod directory;
 mod freshness;
 mod publish;
+mod question;
 mod service;
 mod shards;
 mod view;
 pub mod vitals;
 pub mod watch;
 
-pub use ask::{Answer, AskError, Asked, Carried, Method, NotAQuestion, Question};
+pub use ask::{AskError, Asked, Carried, NoAnswer};
 pub use clock::Clock;
 pub use directory::{Directory, Envelope, Identity};
 pub use freshness::{Freshness, KnownUntil};
 pub use publish::Publisher;
+pub use question::{Answer, Method, NotAQuestion, Question};
 pub use service::{Listed, Ready, Selection, ServiceView, Status};
 pub use view::{Cursor, Index, NodeView, View};
 

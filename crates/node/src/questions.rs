@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use whither_directory::{AskError, Asked, Directory, Question};
+use whither_directory::{AskError, Asked, Directory, NoAnswer, Question};
 use whither_transport::Transport;
 
 /// Questions of other nodes that may wait to be handed over.
@@ -16,17 +16,19 @@ pub(crate) fn carry(directory: &Directory, transport: Transport) {
     });
 }
 
-/// Hands over the questions of other nodes until there is no transport any more. What cannot be read, and what nobody
-/// takes, is dropped, which the asker is told.
+/// Hands over the questions of other nodes until there is no transport any more.
 pub(crate) async fn hand_over(mut questions: mpsc::Receiver<whither_transport::Question>, directory: Arc<Directory>) {
     while let Some(whither_transport::Question { from, bytes, reply }) = questions.recv().await {
         match Question::decode(bytes) {
-            Ok(question) => {
-                if directory.pose(Asked::new(question, from, |answer| reply.send(answer.encode()))).is_err() {
-                    tracing::debug!(%from, "a peer's question is not answered: nobody does, or too many wait");
-                }
+            Ok(question) => directory.pose(Asked::new(question, from, |said| match said {
+                Ok(answer) => reply.send(answer.encode()),
+                Err(NoAnswer::Busy) => reply.busy(),
+                Err(NoAnswer::Nobody) => reply.refuse(),
+            })),
+            Err(malformed) => {
+                tracing::debug!(%from, %malformed, "a peer asked what cannot be read");
+                reply.refuse();
             }
-            Err(malformed) => tracing::debug!(%from, %malformed, "a peer asked what cannot be read"),
         }
     }
 }

@@ -26,13 +26,23 @@ pub struct Question {
 }
 
 /// Takes the answer to one question. Dropped without one, it tells the asker that there will be none.
-pub struct Reply(oneshot::Sender<Bytes>);
+pub struct Reply(oneshot::Sender<Result<Bytes, Refused>>);
 
 impl Reply {
     /// Sends the answer. One larger than [`Config::message_bytes_max`](crate::Config::message_bytes_max) is dropped and
     /// counted, and the asker is told so. An asker that has gone away is no error.
     pub fn send(self, answer: Bytes) {
-        drop(self.0.send(answer));
+        drop(self.0.send(Ok(answer)));
+    }
+
+    /// Says that nothing was done because too much waits already. The asker may ask again.
+    pub fn busy(self) {
+        drop(self.0.send(Err(Refused::Busy)));
+    }
+
+    /// Says that nothing was done because nobody answers such a question.
+    pub fn refuse(self) {
+        drop(self.0.send(Err(Refused::Nobody)));
     }
 }
 
@@ -143,9 +153,19 @@ async fn try_answer(
             return Err(Refused::Unwanted);
         }
     };
-    let Ok(Ok(answer)) = answer else {
-        count(&tally.answers_missing);
-        return Err(Refused::Unanswered);
+    let answer = match answer {
+        Ok(Ok(Ok(answer))) => answer,
+        Ok(Ok(Err(refused))) => {
+            count(match refused {
+                Refused::Busy => &tally.questions_refused_overload,
+                _ => &tally.questions_refused_nobody,
+            });
+            return Err(refused);
+        }
+        Ok(Err(_)) | Err(_) => {
+            count(&tally.answers_missing);
+            return Err(Refused::Unanswered);
+        }
     };
     if answer.len() > inner.message_bytes_max {
         count(&tally.answers_dropped_oversized);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -169,9 +170,12 @@ impl Inner {
     }
 
     async fn ask_over(&self, peer: SocketAddr, connection: &Connection, question: &Bytes) -> Result<Bytes, Failure> {
-        // A peer that grants no streams lets us wait without end, and says nothing.
-        let Ok(opened) = timeout(QUESTION_STREAM_PATIENCE, connection.open_bi()).await else {
-            return Err(if self.peers.grants(peer) { AskError::Busy } else { AskError::NotAnswering }.into());
+        // A peer that grants no streams lets us wait without end, and says nothing. One that has granted some is busy.
+        let mut opening = pin!(connection.open_bi());
+        let opened = match timeout(QUESTION_STREAM_PATIENCE, &mut opening).await {
+            Ok(opened) => opened,
+            Err(_) if self.peers.grants(peer) => opening.await,
+            Err(_) => return Err(AskError::NotAnswering.into()),
         };
         let (send, mut answer) = opened.map_err(Failure::Lost)?;
         self.peers.granted(peer);

@@ -99,6 +99,23 @@ async fn a_node_where_nobody_answers_refuses_at_once() {
 }
 
 #[tokio::test]
+async fn whoever_answers_may_refuse_and_the_asker_knows_that_nothing_was_done() {
+    let (a, b, mut questions) = pair().await;
+    let refuse = async {
+        questions.recv().await.expect("the first").reply.busy();
+        questions.recv().await.expect("the second").reply.refuse();
+    };
+    let ask = async {
+        assert_eq!(a.ask(b.address(), &b"1"[..]).await, Err(AskError::Busy));
+        assert_eq!(a.ask(b.address(), &b"2"[..]).await, Err(AskError::Refused));
+    };
+    tokio::join!(refuse, ask);
+    let counters = b.counters();
+    let refused = (counters.questions_refused_overload, counters.questions_refused_nobody);
+    assert_eq!((refused, counters.answers_missing), ((1, 1), 0));
+}
+
+#[tokio::test]
 async fn a_node_that_grants_no_streams_is_called_an_older_one() {
     let secret = ClusterSecret::generate();
     let older = Config { questions_per_connection_max: 0, ..config(&secret, 2) };

@@ -93,7 +93,7 @@ pub(super) struct NodeCounts {
 /// How this node is.
 #[utoipa::path(
     get, path = "/v1/health", tag = "about",
-    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; this one if left out")),
+    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is")),
     responses(
         (status = 200, body = HealthOut),
         (status = 400, body = problem::Document),

@@ -42,7 +42,7 @@ pub(super) struct NodesOut<'a> {
 /// List the nodes of the cluster.
 #[utoipa::path(
     get, path = "/v1/nodes", tag = "cluster",
-    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; this one if left out")),
+    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is")),
     responses(
         (status = 200, body = NodesOut),
         (status = 400, body = problem::Document),

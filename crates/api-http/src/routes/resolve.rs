@@ -35,7 +35,7 @@ pub(super) struct ServicesOut<'a> {
     get, path = "/v1/services", tag = "resolve",
     params(
         ("namespace" = Option<String>, Query, description = "Only services of this namespace"),
-        ("from" = Option<String>, Query, description = "The node to ask, by name or id; this one if left out"),
+        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
     ),
     responses(
         (status = 200, body = ServicesOut),
@@ -161,7 +161,7 @@ pub(super) struct UnheardDocument<'a> {
         ("zone" = Option<String>, Query, description = "Only in this zone"),
         ("version" = Option<String>, Query, description = "Only of this version"),
         ("explain" = Option<bool>, Query, description = "Say for each instance why it is shown as it is"),
-        ("from" = Option<String>, Query, description = "The node to ask, by name or id; this one if left out"),
+        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that the client has"),
     ),
     responses(
@@ -206,7 +206,7 @@ pub(super) struct OneInstanceOut<'a> {
     params(
         ("namespace" = String, Path), ("service" = String, Path), ("id" = String, Path),
         ("explain" = Option<bool>, Query, description = "Say why it is shown as it is"),
-        ("from" = Option<String>, Query, description = "The node to ask, by name or id; this one if left out"),
+        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
     ),
     responses(
         (status = 200, body = OneInstanceOut),

@@ -45,8 +45,8 @@ impl Two {
                 let question = Question::decode(question).expect("what was encoded");
                 let (reply, answer) = oneshot::channel::<Bytes>();
                 let from = "127.0.0.10:7600".parse().unwrap();
-                let asked = Asked::new(question, from, |answer| drop(reply.send(answer.encode())));
-                answering.pose(asked).map_err(|_| AskError::Refused("nobody there answers this question".into()))?;
+                let asked = Asked::new(question, from, |said| drop(reply.send(said.expect("an answer").encode())));
+                answering.pose(asked);
                 answer.await.map_err(|_| AskError::BrokenOff("there is none".into()))
             })
         });
@@ -228,8 +228,9 @@ async fn what_came_from_another_node_goes_no_further() {
     // The parameter is taken out before a question leaves, so only another program can do this.
     let (reply, answer) = oneshot::channel();
     let question = Question::new(whither_directory::Method::Get, "/v1/nodes?from=a").unwrap();
-    let asked = Asked::new(question, "127.0.0.10:7600".parse().unwrap(), |answer| drop(reply.send(answer)));
-    two.b.directory.pose(asked).expect("b answers");
+    let asked =
+        Asked::new(question, "127.0.0.10:7600".parse().unwrap(), |said| drop(reply.send(said.expect("an answer"))));
+    two.b.directory.pose(asked);
     let answer = soon("an answer", answer).await.unwrap();
     let detail = String::from_utf8(answer.body.to_vec()).unwrap();
     assert!(answer.status == 400 && detail.contains("is not passed on again"), "{detail}");
