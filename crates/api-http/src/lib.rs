@@ -4,9 +4,11 @@
 //! about one service is the path that matters: it takes no lock, and its instances are encoded once per change.
 
 mod answer;
+mod asked;
 mod body;
 mod config;
 mod convert;
+mod elsewhere;
 mod feed;
 mod front;
 mod hold;
@@ -21,6 +23,7 @@ mod routes;
 mod server;
 mod unheard;
 
+pub use asked::answer_questions;
 pub use config::Config;
 pub use listener::Listener;
 pub use server::{router, serve};

@@ -63,6 +63,8 @@ pub(crate) struct Agent {
     http: Option<SocketAddr>,
     api: JoinHandle<std::io::Result<()>>,
     dns: Option<whither_api_dns::Running>,
+    /// Answers other nodes, also where no HTTP API listens.
+    questions: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -101,6 +103,11 @@ impl Agent {
         let serving =
             whither_api_http::serve(listeners, Arc::clone(node.directory()), config, stopped(stop.subscribe()));
         let api = tokio::spawn(serving);
+        let questions = tokio::spawn(whither_api_http::answer_questions(
+            Arc::clone(node.directory()),
+            whither_api_http::Config::default(),
+            stopped(stop.subscribe()),
+        ));
         let dns = match dns {
             Some((bound, config)) => {
                 let stopped = stopped(stop.subscribe());
@@ -109,7 +116,7 @@ impl Agent {
             }
             None => None,
         };
-        Ok(Self { socket: file, node, http, api, dns, stop })
+        Ok(Self { socket: file, node, http, api, dns, questions, stop })
     }
 
     /// What it knows.
@@ -156,6 +163,7 @@ impl Agent {
         if let Some(dns) = self.dns {
             dns.stop().await;
         }
+        drop(self.questions.await);
         node
     }
 }

@@ -9,6 +9,7 @@ mod description;
 mod dev;
 mod doctor;
 mod drain;
+mod explain;
 mod health;
 mod join;
 mod leave;
@@ -26,6 +27,8 @@ mod status;
 mod tests;
 mod undrain;
 mod watch;
+
+pub(crate) use explain::Unknown;
 
 use crate::agent_api::{AgentApi, Answer};
 use crate::cli::Global;
@@ -62,6 +65,8 @@ pub(crate) enum Command {
     Services(services::Args),
     /// Show where a service is, and how sure that is
     Resolve(resolve::Args),
+    /// Say why each instance is as it is, and what other nodes say otherwise
+    Explain(explain::Args),
     /// Print what changes, as it changes
     Watch(watch::Args),
     /// Find which cache, file or connection of this host lies about a service
@@ -87,6 +92,21 @@ pub(crate) enum Command {
     /// A name alone
     #[command(external_subcommand)]
     Short(Vec<OsString>),
+}
+
+/// Whose answer is wanted.
+#[derive(Debug, clap::Args)]
+struct From {
+    /// The answer of this node, by name or id; the agent asks it
+    #[arg(long, value_name = "NODE")]
+    from: Option<String>,
+}
+
+impl From {
+    /// The node's name or id, if one is wanted.
+    fn name(&self) -> Option<&str> {
+        self.from.as_deref()
+    }
 }
 
 /// What a command that asks an agent works with.
@@ -127,6 +147,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Nodes(args) => nodes::run(&args, &mut session()),
         Command::Services(args) => services::run(&args, &mut session()),
         Command::Resolve(args) => resolve::run(&args, &mut session()),
+        Command::Explain(args) => explain::run(&args, &mut session()),
         Command::Watch(args) => watch::run(&args, &mut session()),
         Command::Doctor(args) => doctor::run(&args, &mut session()),
         Command::Join(args) => join::run(&args, &mut session()),

@@ -1,6 +1,7 @@
 //! What went wrong, for people and for scripts.
 
 use crate::agent_api::ApiError;
+use crate::cmd::Unknown;
 use crate::config::ConfigError;
 use std::fmt;
 use std::io;
@@ -39,6 +40,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     }
     match error.downcast_ref::<ApiError>() {
         Some(error) if error.is_not_found() => 3,
+        None if error.downcast_ref::<Unknown>().is_some() => 3,
         _ => 1,
     }
 }

@@ -1,5 +1,6 @@
 //! The handle that surfaces hold.
 
+use crate::ask::Asking;
 use crate::clock::Clock;
 use crate::freshness::Freshness;
 use crate::shards::Shards;
@@ -48,6 +49,7 @@ pub struct Directory {
     changed: watch::Sender<Index>,
     commands: mpsc::Sender<Envelope>,
     vitals: Vitals,
+    asking: Asking,
 }
 
 impl Directory {
@@ -73,6 +75,7 @@ impl Directory {
             changed: watch::Sender::new(index),
             commands,
             vitals: Vitals::default(),
+            asking: Asking::default(),
         };
         (Arc::new(directory), queue)
     }
@@ -129,6 +132,10 @@ impl Directory {
             }));
         }
         answer.await.unwrap_or(Err(Refusal::Unavailable("this node is shutting down")))
+    }
+
+    pub(crate) fn asking(&self) -> &Asking {
+        &self.asking
     }
 
     /// Wakes with every new view.

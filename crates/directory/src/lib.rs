@@ -5,20 +5,24 @@
 //! slow reader is coalesced and never blocks anybody.
 
 mod addresses;
+mod ask;
 mod clock;
 mod directory;
 mod freshness;
 mod publish;
+mod question;
 mod service;
 mod shards;
 mod view;
 pub mod vitals;
 pub mod watch;
 
+pub use ask::{AskError, Asked, Carried, NoAnswer};
 pub use clock::Clock;
 pub use directory::{Directory, Envelope, Identity};
 pub use freshness::{Freshness, KnownUntil};
 pub use publish::Publisher;
+pub use question::{Answer, Method, NotAQuestion, Question};
 pub use service::{Listed, Ready, Selection, ServiceView, Status};
 pub use view::{Cursor, Index, NodeView, View};
 

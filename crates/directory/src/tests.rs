@@ -10,6 +10,11 @@ fn node(n: u64) -> NodeId {
     NodeId::new(n).unwrap()
 }
 
+/// A directory that knows two nodes.
+pub(crate) fn directory() -> Arc<Directory> {
+    World::new().directory
+}
+
 struct World {
     directory: Arc<Directory>,
     publisher: Publisher,

@@ -4,6 +4,7 @@ use crate::carry::{Answers, Hands};
 use crate::config::Config;
 use crate::error::{NodeError, StartError};
 use crate::metrics::{self, CoreCounters};
+use crate::questions;
 use crate::seeds;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ impl Driver {
             snapshot.node.get(),
             snapshot.epoch.0,
         );
-        let transport = Transport::bind(peers, packets).await?;
+        let (asked, questions) = mpsc::channel(questions::QUESTIONS_MAX);
+        let transport = Transport::bind_answering(peers, packets, asked).await?;
         let advertise = config.advertised(transport.local_addr());
         let clock = Clock::system();
         let identity = Identity {
@@ -99,6 +101,8 @@ impl Driver {
         let asked =
             config.seeds.iter().map(|seed| format!("{}:{}", seed.host, seed.port)).collect::<Vec<_>>().join(", ");
         drop(tokio::spawn(seeds::look_up(config.seeds, found)));
+        questions::carry(&directory, transport.clone());
+        drop(tokio::spawn(questions::hand_over(questions, Arc::clone(&directory))));
         let hands = Hands::new(directory.identity().node, transport, journal, Publisher::new(Arc::clone(&directory)));
         let mut driver = Self {
             directory,

@@ -8,6 +8,7 @@ mod config;
 mod driver;
 mod error;
 mod metrics;
+mod questions;
 mod seeds;
 
 pub use config::{Config, Seed};

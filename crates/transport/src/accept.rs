@@ -1,13 +1,14 @@
-//! The receiving side: who may connect, and the reading of messages from connections, whoever opened them.
+//! The receiving side: who may connect, and the reading of messages and questions from connections, whoever opened them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quinn::{Connection, ConnectionError, Endpoint, Incoming, RecvStream, VarInt};
+use quinn::{Connection, ConnectionError, Endpoint, Incoming, ReadError, RecvStream, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::answering::answer;
 use crate::counters::{count, count_by};
 use crate::dial::is_tls_failure;
 use crate::limits::{MESSAGE_TIMEOUT, STREAMS_MAX};
@@ -58,7 +59,7 @@ async fn handshake(inner: Arc<Inner>, incoming: Incoming, _permit: OwnedSemaphor
     }
 }
 
-/// Reads messages from `connection` until it ends.
+/// Reads messages and questions from `connection` until it ends.
 ///
 /// Invariant: at most [`STREAMS_MAX`] messages of it are being read or wait for the inbound channel. Beyond that its
 /// streams are not accepted, and flow control makes the peer wait.
@@ -74,6 +75,10 @@ pub(crate) async fn serve(inner: Arc<Inner>, connection: Connection, peer: Socke
         tokio::select! {
             next = next_stream() => match next {
                 Ok((stream, permit)) => inner.spawn(read(inner.clone(), stream, peer, permit)),
+                Err(reason) => break reason,
+            },
+            question = connection.accept_bi() => match question {
+                Ok((send, receive)) => inner.spawn(answer(inner.clone(), send, receive, peer)),
                 Err(reason) => break reason,
             },
             // While all readers wait for the inbound channel, this is how we learn of the end.
@@ -100,25 +105,30 @@ impl Drop for Attached {
 }
 
 /// Why a message was not read to its end.
-enum ReadError {
+pub(crate) enum Unread {
+    /// It is larger than a message may be.
     Oversized,
+    /// Too many bytes of messages are here already.
     Overload,
-    Incomplete,
+    /// Its stream or its connection ended early.
+    Broken(ReadError),
+    /// It took too long.
+    Late,
 }
 
 async fn read(inner: Arc<Inner>, mut stream: RecvStream, from: SocketAddr, _permit: OwnedSemaphorePermit) {
     let tally = &inner.tally;
     let assembled = timeout(MESSAGE_TIMEOUT, assemble(&inner, &mut stream)).await;
     // The reservation lives until the message is in the channel.
-    let (bytes, _reservation) = match assembled.unwrap_or(Err(ReadError::Incomplete)) {
+    let (bytes, _reservation) = match assembled.unwrap_or(Err(Unread::Late)) {
         Ok(message) => message,
         Err(error) => {
             // Fails if the stream has ended, and then there is nobody to tell.
             let _ = stream.stop(UNREAD);
             return count(match error {
-                ReadError::Oversized => &tally.messages_refused_oversized,
-                ReadError::Overload => &tally.messages_refused_overload,
-                ReadError::Incomplete => &tally.messages_refused_incomplete,
+                Unread::Oversized => &tally.messages_refused_oversized,
+                Unread::Overload => &tally.messages_refused_overload,
+                Unread::Broken(_) | Unread::Late => &tally.messages_refused_incomplete,
             });
         }
     };
@@ -131,7 +141,10 @@ async fn read(inner: Arc<Inner>, mut stream: RecvStream, from: SocketAddr, _perm
 }
 
 /// Collects one message, within its own bound and that of all messages together.
-async fn assemble(inner: &Inner, stream: &mut RecvStream) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ReadError> {
+pub(crate) async fn assemble(
+    inner: &Inner,
+    stream: &mut RecvStream,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Unread> {
     let mut message = Vec::new();
     let mut reservation: Option<OwnedSemaphorePermit> = None;
     loop {
@@ -140,13 +153,13 @@ async fn assemble(inner: &Inner, stream: &mut RecvStream) -> Result<(Bytes, Opti
         let chunk = match stream.read_chunk(room, true).await {
             Ok(Some(chunk)) => chunk.bytes,
             Ok(None) => return Ok((message.into(), reservation)),
-            Err(_) => return Err(ReadError::Incomplete),
+            Err(error) => return Err(Unread::Broken(error)),
         };
         if chunk.len() >= room {
-            return Err(ReadError::Oversized);
+            return Err(Unread::Oversized);
         }
-        let share = u32::try_from(chunk.len()).map_err(|_| ReadError::Oversized)?;
-        let permit = inner.reassembly.clone().try_acquire_many_owned(share).map_err(|_| ReadError::Overload)?;
+        let share = u32::try_from(chunk.len()).map_err(|_| Unread::Oversized)?;
+        let permit = inner.reassembly.clone().try_acquire_many_owned(share).map_err(|_| Unread::Overload)?;
         match &mut reservation {
             Some(reservation) => reservation.merge(permit),
             None => reservation = Some(permit),

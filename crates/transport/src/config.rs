@@ -27,6 +27,9 @@ pub struct Config {
     pub queue_bytes_max: usize,
     /// Bytes of incoming messages that are not yet whole, or wait for the inbound channel. 256 MiB.
     pub reassembly_bytes_max: usize,
+    /// Questions of one connection that are answered at once: streams in both directions that we let a peer open. Its
+    /// further questions wait until a stream is free. 8; with 0 this node is like one of before there were questions.
+    pub questions_per_connection_max: u32,
     /// Open connections beyond which incoming ones are refused; dialling is bounded by who we send to. 4096.
     pub connections_max: usize,
     /// Incoming handshakes at once. Beyond half of it a caller must first prove its address; beyond it callers queue.
@@ -52,6 +55,7 @@ impl Config {
             peer_queue_bytes_max: 16 * MIB,
             queue_bytes_max: 256 * MIB,
             reassembly_bytes_max: 256 * MIB,
+            questions_per_connection_max: 8,
             connections_max: 4096,
             handshakes_max: 256,
             idle_timeout: Duration::from_secs(30),

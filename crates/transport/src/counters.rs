@@ -85,6 +85,40 @@ counters! {
     messages_refused_incomplete,
     /// Incoming messages given up: nobody reads the inbound channel any more
     messages_refused_closed,
+    /// Questions put to peers
+    questions_asked,
+    /// Answers that came back whole
+    answers_received,
+    /// Bytes of answers that came back whole
+    answer_bytes_received,
+    /// Questions put to peers that were not answered in time
+    questions_timed_out,
+    /// Questions put to peers that ended without an answer for another reason: unreachable, refused, broken off, taken back
+    questions_failed,
+    /// Outgoing questions dropped: larger than a question may be
+    questions_dropped_oversized,
+    /// Outgoing questions dropped: as many are open as there may be
+    questions_dropped_busy,
+    /// Questions of peers passed on
+    questions_received,
+    /// Answers acknowledged by the peer that asked
+    answers_sent,
+    /// Bytes of answers acknowledged by the peer that asked
+    answer_bytes_sent,
+    /// Questions of peers refused: nobody answers questions on this node
+    questions_refused_nobody,
+    /// Questions of peers refused: too many are being answered already
+    questions_refused_overload,
+    /// Questions of peers refused: larger than a question may be
+    questions_refused_oversized,
+    /// Questions of peers given up: the stream ended or stalled before the question did
+    questions_refused_incomplete,
+    /// Questions of peers that whoever answers here left without an answer, or did not answer in time
+    answers_missing,
+    /// Answers dropped: larger than a message may be
+    answers_dropped_oversized,
+    /// Answers dropped: the peer that asked no longer waited for them
+    answers_dropped_unwanted,
     /// Connections opened by us
     connections_dialled,
     /// Connections opened by peers

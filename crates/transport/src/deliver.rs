@@ -159,12 +159,12 @@ impl Worker {
 /// Sends one message on a stream of its own and waits until the peer has acknowledged all of it.
 async fn deliver(connection: &Connection, message: Bytes) -> Result<(), DeliveryError> {
     let stream = connection.open_uni().await.map_err(DeliveryError::Lost)?;
-    let mut outgoing = Outgoing { stream, finished: false };
+    let mut outgoing = Outgoing::new(stream);
     outgoing.stream.write_chunk(message).await.map_err(|error| match error {
         WriteError::ConnectionLost(reason) => DeliveryError::Lost(reason),
         WriteError::Stopped(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => DeliveryError::Refused,
     })?;
-    outgoing.finished = outgoing.stream.finish().is_ok();
+    outgoing.finish();
     match outgoing.stream.stopped().await {
         Ok(None) => Ok(()),
         Ok(Some(_)) | Err(StoppedError::ZeroRttRejected) => Err(DeliveryError::Refused),
@@ -174,16 +174,33 @@ async fn deliver(connection: &Connection, message: Bytes) -> Result<(), Delivery
 
 /// A stream that is reset when dropped early. Left to itself it would be *finished*, and half a message would pass for a
 /// whole one.
-struct Outgoing {
-    stream: SendStream,
-    finished: bool,
+pub(crate) struct Outgoing {
+    pub(crate) stream: SendStream,
+    ended: bool,
+}
+
+impl Outgoing {
+    pub(crate) fn new(stream: SendStream) -> Self {
+        Self { stream, ended: false }
+    }
+
+    /// All has been written.
+    pub(crate) fn finish(&mut self) {
+        self.ended = self.stream.finish().is_ok();
+    }
+
+    /// No more will be written, for this reason.
+    pub(crate) fn reset(&mut self, reason: VarInt) {
+        self.ended = true;
+        // Fails if the stream has ended, and then nothing can be mistaken.
+        let _ = self.stream.reset(reason);
+    }
 }
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        if !self.finished {
-            // Fails if the connection has ended, and then nothing can be mistaken.
-            let _ = self.stream.reset(ABANDONED);
+        if !self.ended {
+            self.reset(ABANDONED);
         }
     }
 }

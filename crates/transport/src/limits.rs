@@ -24,6 +24,19 @@ const _: () = assert!(NODES_DESIGN <= SENDERS_PER_GENERATION_MAX && NODES_DESIGN
 /// Messages on their way to one peer at once, and streams we let a peer open. QUIC sets memory aside for each stream
 /// that is *permitted*, so this stays small.
 pub(crate) const STREAMS_MAX: u32 = 32;
+/// Largest question, bytes. Answers are bounded as messages are.
+pub const QUESTION_BYTES_MAX: usize = 64 * 1024;
+/// Questions that are answered at once, of all peers. One more is refused, and counted.
+pub(crate) const ANSWERING_MAX: usize = 64;
+/// Questions of this node that are open at once, to all peers. One more is refused, and counted.
+pub(crate) const ASKING_MAX: usize = 128;
+/// How long a question may take to arrive from its stream's opening.
+pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long whoever answers questions on this node may take for one.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a peer may take to grant a stream for a question before it is taken for one that never will.
+pub(crate) const QUESTION_STREAM_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Unread bytes of one stream that we grant, and so the least a peer must hold back when we do not read.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Unread bytes of one connection that we grant.

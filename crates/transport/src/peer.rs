@@ -51,6 +51,8 @@ struct Entry {
     wake: Arc<Notify>,
     working: bool,
     connection: Option<Connection>,
+    /// It has granted a stream for a question, over this connection or an earlier one.
+    grants: bool,
 }
 
 #[derive(Default)]
@@ -168,6 +170,18 @@ impl Peers {
         let entry = table.entries.entry(peer).or_default();
         entry.connection = Some(connection);
         entry.wake.notify_one();
+    }
+
+    /// The peer has granted a stream for a question.
+    pub(crate) fn granted(&self, peer: SocketAddr) {
+        if let Some(entry) = self.table().entries.get_mut(&peer) {
+            entry.grants = true;
+        }
+    }
+
+    /// Whether the peer has ever granted a stream for a question, as far as is remembered.
+    pub(crate) fn grants(&self, peer: SocketAddr) -> bool {
+        self.table().entries.get(&peer).is_some_and(|entry| entry.grants)
     }
 
     /// Uses this connection no more.

@@ -20,6 +20,8 @@ use tokio::time::timeout;
 
 use crate::accept::{accept, serve};
 use crate::alarm::Alarm;
+use crate::answering::Question;
+use crate::ask::Dials;
 use crate::certificate::tls_configs;
 use crate::config::Config;
 use crate::counters::{Counters, Tally, count, count_by};
@@ -64,10 +66,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Binds the port and starts to receive into `inbound`.
-    ///
-    /// A datagram that finds `inbound` full is dropped and counted; a message waits, and makes its sender wait. The
-    /// channel's capacity, in items, is the caller's bound on what waits there.
+    /// As [`Transport::bind_answering`], on a node where nobody answers questions: it refuses them.
     ///
     /// # Errors
     ///
@@ -77,6 +76,35 @@ impl Transport {
     ///
     /// Outside a Tokio runtime with I/O and time enabled.
     pub async fn bind(config: Config, inbound: mpsc::Sender<Inbound>) -> Result<Self, BindError> {
+        Self::start(config, inbound, None).await
+    }
+
+    /// Binds the port and starts to receive into `inbound`, and questions of peers into `questions`.
+    ///
+    /// A datagram that finds `inbound` full is dropped and counted; a message waits, and makes its sender wait. The
+    /// channel's capacity, in items, is the caller's bound on what waits there. A question that finds `questions` full is
+    /// refused and counted.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; in every case nothing was sent and nothing is left open.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime with I/O and time enabled.
+    pub async fn bind_answering(
+        config: Config,
+        inbound: mpsc::Sender<Inbound>,
+        questions: mpsc::Sender<Question>,
+    ) -> Result<Self, BindError> {
+        Self::start(config, inbound, Some(questions)).await
+    }
+
+    async fn start(
+        config: Config,
+        inbound: mpsc::Sender<Inbound>,
+        questions: Option<mpsc::Sender<Question>>,
+    ) -> Result<Self, BindError> {
         let tls = tls_configs(&config.secret, config.node).map_err(BindError::Identity)?;
         let quic = Arc::new(quic_limits(&config)?);
         let address = config.bind;
@@ -116,6 +144,10 @@ impl Transport {
             handshakes: Arc::new(Semaphore::new(config.handshakes_max.clamp(1, Semaphore::MAX_PERMITS))),
             reassembly: Arc::new(Semaphore::new(config.reassembly_bytes_max.min(Semaphore::MAX_PERMITS))),
             inbound,
+            questions,
+            answering: Semaphore::new(limits::ANSWERING_MAX),
+            asking: Arc::new(Semaphore::new(limits::ASKING_MAX)),
+            dials: Dials::default(),
             tally,
             alarm,
             runtime: Handle::current(),
@@ -172,6 +204,10 @@ impl Transport {
         }
     }
 
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
     /// What has been done so far.
     pub fn counters(&self) -> Counters {
         self.inner.tally.snapshot()
@@ -218,6 +254,13 @@ pub(crate) struct Inner {
     /// One permit per byte of incoming messages.
     pub(crate) reassembly: Arc<Semaphore>,
     pub(crate) inbound: mpsc::Sender<Inbound>,
+    /// Where questions of peers go; none: nobody answers them.
+    pub(crate) questions: Option<mpsc::Sender<Question>>,
+    /// Held while a question of a peer is answered.
+    pub(crate) answering: Semaphore,
+    /// Held while a question of this node is open.
+    pub(crate) asking: Arc<Semaphore>,
+    pub(crate) dials: Dials,
     pub(crate) tally: Arc<Tally>,
     alarm: Arc<Alarm>,
     runtime: Handle,
@@ -290,7 +333,7 @@ fn quic_limits(config: &Config) -> Result<TransportConfig, BindError> {
     let idle = IdleTimeout::try_from(config.idle_timeout).map_err(|_| BindError::Limit("idle_timeout"))?;
     let mut limits = TransportConfig::default();
     limits
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_bidi_streams(VarInt::from_u32(config.questions_per_connection_max))
         .max_concurrent_uni_streams(VarInt::from_u32(limits::STREAMS_MAX))
         .stream_receive_window(VarInt::from_u32(limits::STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(limits::CONNECTION_WINDOW_BYTES))

@@ -49,6 +49,7 @@ Register, ask, watch:
   curl -X PUT --json '{\"port\":8080,\"ttl\":\"10s\"}' http://127.0.0.1:7601/v1/services/prod/recos/instances/recos-1
   curl http://127.0.0.1:7601/v1/services/prod/recos
   curl 'http://127.0.0.1:7601/v1/services/prod/recos?all=true&explain=true'
+  curl 'http://127.0.0.1:7601/v1/services/prod/recos?from=web-2'    what another node knows; any GET but watches
   curl -N http://127.0.0.1:7601/v1/watch/prod/recos
 ";
 
@@ -94,7 +95,16 @@ pub(super) struct NodeCounts {
 /// How this node is.
 #[utoipa::path(
     get, path = "/v1/health", tag = "about",
-    responses((status = 200, body = HealthOut), (status = 400, body = problem::Document))
+    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is")),
+    responses(
+        (status = 200, body = HealthOut),
+        (status = 400, body = problem::Document),
+        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
+        (status = 422, body = problem::Document),
+        (status = 502, body = problem::Document, description = "The other node gave no answer"),
+        (status = 503, body = problem::Document),
+        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+    )
 )]
 pub(super) async fn health(State(app): State<Arc<App>>, uri: Uri) -> Answered {
     Query::parse(uri.query(), &[], &[])?;

@@ -42,7 +42,16 @@ pub(super) struct NodesOut<'a> {
 /// List the nodes of the cluster.
 #[utoipa::path(
     get, path = "/v1/nodes", tag = "cluster",
-    responses((status = 200, body = NodesOut), (status = 400, body = problem::Document))
+    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is")),
+    responses(
+        (status = 200, body = NodesOut),
+        (status = 400, body = problem::Document),
+        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
+        (status = 422, body = problem::Document),
+        (status = 502, body = problem::Document, description = "The other node gave no answer"),
+        (status = 503, body = problem::Document),
+        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+    )
 )]
 pub(super) async fn nodes(State(app): State<Arc<App>>, uri: Uri) -> Answered {
     Query::parse(uri.query(), &[], &[])?;

@@ -97,6 +97,7 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
     let router = router
         .fallback(closest::not_found)
         .method_not_allowed_fallback(closest::method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), crate::elsewhere::carry_reads))
         .with_state(Arc::clone(&app));
     (app, router)
 }

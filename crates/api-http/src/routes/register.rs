@@ -5,18 +5,20 @@ use super::paths::OfInstance;
 use crate::answer::{Answer, JSON, millis};
 use crate::body;
 use crate::convert::{Text, registration};
+use crate::elsewhere::{self, Forwarded};
 use crate::json;
 use crate::limits::SMALL_BODY_BYTES_MAX;
 use crate::problem::{self, Problem, Slug};
 use crate::query::Query;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::ToSchema;
-use whither_directory::Cursor;
+use whither_directory::{Cursor, Method};
 use whither_model::{Command, Health, InstanceId, Invalid, Outcome, ServiceName, State as Life, Version};
 
 type Answered = Result<Response<Body>, Problem>;
@@ -179,6 +181,9 @@ pub(super) async fn register(
 }
 
 /// Remove an instance for good.
+///
+/// An instance that another node owns is removed there: the request is carried to its owner, whose answer comes back. If the
+/// owner is gone, the answer is 409.
 #[utoipa::path(
     delete, path = "/v1/services/{namespace}/{service}/instances/{id}", tag = "register",
     params(
@@ -194,33 +199,28 @@ pub(super) async fn register(
         (status = 404, body = problem::Document),
         (status = 409, body = problem::Document),
         (status = 422, body = problem::Document),
+        (status = 502, body = problem::Document, description = "Its owner gave no answer"),
         (status = 503, body = problem::Document),
+        (status = 504, body = problem::Document, description = "Its owner did not answer in time"),
         (status = 507, body = problem::Document)
     )
 )]
-pub(super) async fn deregister(State(app): State<Arc<App>>, OfInstance(service, id): OfInstance, uri: Uri) -> Answered {
+pub(super) async fn deregister(
+    State(app): State<Arc<App>>,
+    OfInstance(service, id): OfInstance,
+    uri: Uri,
+    forwarded: Option<Extension<Forwarded>>,
+) -> Answered {
     let query = Query::parse(uri.query(), &["ack", "force", "overrule"], &[])?;
     let (ack, force) = (query.ack()?, query.flag("force")?);
     let command = match query.flag("overrule")? {
         true => Command::Overrule { service: service.clone(), id: id.clone(), ack },
         false => Command::Deregister { service: service.clone(), id: id.clone(), force, ack },
     };
-    match submit(&app, command).await? {
-        Outcome::Written { version, .. } => Ok(written(&app, StatusCode::OK, &service, &id, version, None)),
-        Outcome::Held { version, removed_in } => {
-            let index = Text(app.directory.cursor(app.directory.peek().index()));
-            let held = HeldOut {
-                service: service.as_str(),
-                id: id.as_str(),
-                removed_in_ms: millis(Some(removed_in)),
-                why: "several instances of this service were deregistered in the last minute, so that one mistake does not \
-                      remove them all: it takes nothing new and is removed in its turn; ?force removes it at once",
-                version: Text(version),
-                index,
-            };
-            Ok(answer(StatusCode::ACCEPTED, &held))
-        }
-        _ => Err(Problem::odd_outcome()),
+    match app.directory.submit(command).await {
+        Ok(Outcome::Held { version, removed_in }) => Ok(held(&app, &service, &id, version, removed_in)),
+        Ok(outcome) => Ok(written(&app, StatusCode::OK, &service, &id, version(outcome)?.0, None)),
+        Err(refusal) => elsewhere::by_owner(&app, &refusal, Method::Delete, &uri, forwarded.is_some()).await,
     }
 }
 
@@ -252,6 +252,9 @@ pub(super) async fn renew(State(app): State<Arc<App>>, OfInstance(service, id): 
 }
 
 /// Say where an instance is in its life.
+///
+/// An instance that another node owns is changed there: the request is carried to its owner, whose answer comes back. If the
+/// owner is gone, the answer is 409.
 #[utoipa::path(
     put, path = "/v1/services/{namespace}/{service}/instances/{id}/state", tag = "register",
     params(
@@ -265,19 +268,28 @@ pub(super) async fn renew(State(app): State<Arc<App>>, OfInstance(service, id): 
         (status = 404, body = problem::Document),
         (status = 409, body = problem::Document),
         (status = 422, body = problem::Document),
+        (status = 502, body = problem::Document, description = "Its owner gave no answer"),
         (status = 503, body = problem::Document),
+        (status = 504, body = problem::Document, description = "Its owner did not answer in time"),
         (status = 507, body = problem::Document)
     )
 )]
-pub(super) async fn set_state(State(app): State<Arc<App>>, OfInstance(service, id): OfInstance, uri: Uri) -> Answered {
+pub(super) async fn set_state(
+    State(app): State<Arc<App>>,
+    OfInstance(service, id): OfInstance,
+    uri: Uri,
+    forwarded: Option<Extension<Forwarded>>,
+) -> Answered {
     let query = Query::parse(uri.query(), &["state", "ack"], &[])?;
     let ack = query.ack()?;
     let state = query.word::<Life>("state")?.ok_or_else(|| {
         Invalid::new("state", "is missing; expected ?state= with starting, up, draining or maintenance")
     })?;
     let command = Command::SetState { service: service.clone(), id: id.clone(), state, ack };
-    let (version, _) = write(&app, command).await?;
-    Ok(written(&app, StatusCode::OK, &service, &id, version, None))
+    match app.directory.submit(command).await {
+        Ok(outcome) => Ok(written(&app, StatusCode::OK, &service, &id, version(outcome)?.0, None)),
+        Err(refusal) => elsewhere::by_owner(&app, &refusal, Method::Put, &uri, forwarded.is_some()).await,
+    }
 }
 
 /// Register many instances: all or none, at most 10 000.
@@ -321,7 +333,12 @@ pub(super) async fn submit(app: &App, command: Command) -> Result<Outcome, Probl
 }
 
 async fn write(app: &App, command: Command) -> Result<(Version, usize), Problem> {
-    match submit(app, command).await? {
+    version(submit(app, command).await?)
+}
+
+/// The version of what was written, and how much of it was new.
+fn version(outcome: Outcome) -> Result<(Version, usize), Problem> {
+    match outcome {
         Outcome::Written { version, created } => Ok((version, created)),
         _ => Err(Problem::odd_outcome()),
     }
@@ -346,4 +363,18 @@ pub(super) fn answer(status: StatusCode, body: &impl Serialize) -> Response<Body
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
+}
+
+fn held(app: &App, service: &ServiceName, id: &InstanceId, version: Version, removed_in: Duration) -> Response<Body> {
+    let index = Text(app.directory.cursor(app.directory.peek().index()));
+    let held = HeldOut {
+        service: service.as_str(),
+        id: id.as_str(),
+        removed_in_ms: millis(Some(removed_in)),
+        why: "several instances of this service were deregistered in the last minute, so that one mistake does not remove \
+              them all: it takes nothing new and is removed in its turn; ?force removes it at once",
+        version: Text(version),
+        index,
+    };
+    answer(StatusCode::ACCEPTED, &held)
 }

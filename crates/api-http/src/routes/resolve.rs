@@ -33,8 +33,19 @@ pub(super) struct ServicesOut<'a> {
 /// List all services.
 #[utoipa::path(
     get, path = "/v1/services", tag = "resolve",
-    params(("namespace" = Option<String>, Query, description = "Only services of this namespace")),
-    responses((status = 200, body = ServicesOut), (status = 400, body = problem::Document))
+    params(
+        ("namespace" = Option<String>, Query, description = "Only services of this namespace"),
+        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
+    ),
+    responses(
+        (status = 200, body = ServicesOut),
+        (status = 400, body = problem::Document),
+        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
+        (status = 422, body = problem::Document),
+        (status = 502, body = problem::Document, description = "The other node gave no answer"),
+        (status = 503, body = problem::Document),
+        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+    )
 )]
 pub(super) async fn services(State(app): State<Arc<App>>, uri: Uri) -> Answered {
     let query = Query::parse(uri.query(), &["namespace"], &[])?;
@@ -154,6 +165,7 @@ pub(super) struct UnheardDocument<'a> {
         ("zone" = Option<String>, Query, description = "Only in this zone"),
         ("version" = Option<String>, Query, description = "Only of this version"),
         ("explain" = Option<bool>, Query, description = "Say for each instance why it is shown as it is"),
+        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that the client has"),
     ),
     responses(
@@ -161,7 +173,11 @@ pub(super) struct UnheardDocument<'a> {
         (status = 304, description = "Nothing changed"),
         (status = 400, body = problem::Document),
         (status = 404, body = problem::Document, description = "Nothing was ever known of it"),
-        (status = 422, body = problem::Document)
+        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
+        (status = 422, body = problem::Document),
+        (status = 502, body = problem::Document, description = "The other node gave no answer"),
+        (status = 503, body = problem::Document),
+        (status = 504, body = problem::Document, description = "The other node did not answer in time")
     )
 )]
 pub(super) async fn service(
@@ -194,12 +210,17 @@ pub(super) struct OneInstanceOut<'a> {
     params(
         ("namespace" = String, Path), ("service" = String, Path), ("id" = String, Path),
         ("explain" = Option<bool>, Query, description = "Say why it is shown as it is"),
+        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
     ),
     responses(
         (status = 200, body = OneInstanceOut),
         (status = 400, body = problem::Document),
         (status = 404, body = problem::Document),
-        (status = 422, body = problem::Document)
+        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
+        (status = 422, body = problem::Document),
+        (status = 502, body = problem::Document, description = "The other node gave no answer"),
+        (status = 503, body = problem::Document),
+        (status = 504, body = problem::Document, description = "The other node did not answer in time")
     )
 )]
 pub(super) async fn instance(State(app): State<Arc<App>>, OfInstance(name, id): OfInstance, uri: Uri) -> Answered {

@@ -18,6 +18,7 @@ pub(crate) struct NodeDouble {
 }
 
 struct State {
+    own: NodeId,
     publisher: Publisher,
     instances: BTreeMap<(ServiceName, InstanceId), Arc<Instance>>,
     seq: u64,
@@ -36,11 +37,16 @@ const EPOCH: Epoch = Epoch(3);
 impl NodeDouble {
     /// Node `a` (id 10, boot 3), alone; its clock stands at zero until it is moved.
     pub(crate) fn start() -> Self {
+        Self::start_as(OWN, "a")
+    }
+
+    /// As [`NodeDouble::start`], with another id and name.
+    pub(crate) fn start_as(own: u64, name: &str) -> Self {
         let clock = Clock::manual();
         let identity = Identity {
-            node: node(OWN),
+            node: node(own),
             epoch: EPOCH,
-            name: "a".parse().unwrap(),
+            name: name.parse().unwrap(),
             advertise: "127.0.0.1:7600".parse().unwrap(),
             zone: "z1".into(),
             region: "r1".into(),
@@ -49,6 +55,7 @@ impl NodeDouble {
         let (directory, mut queue) = Directory::new(identity, clock.clone());
         let publisher = Publisher::new(Arc::clone(&directory));
         let state = State {
+            own: node(own),
             publisher,
             instances: BTreeMap::new(),
             seq: 0,
@@ -57,7 +64,7 @@ impl NodeDouble {
             sessions: Vec::new(),
         };
         let double = Self { directory, clock, state: Arc::new(Mutex::new(state)) };
-        double.member(OWN, "a", MemberState::Alive);
+        double.member(own, name, MemberState::Alive);
         let state = Arc::clone(&double.state);
         tokio::spawn(async move {
             while let Some(Envelope { command, reply }) = queue.recv().await {
@@ -160,7 +167,7 @@ impl State {
                 self.known(&service, &id)?;
                 self.instances.remove(&(service.clone(), id.clone()));
                 self.seq += 1;
-                self.publisher.apply(Delta::InstanceGone { service, id, owner: node(OWN) });
+                self.publisher.apply(Delta::InstanceGone { service, id, owner: self.own });
                 Ok(Outcome::Written { version: self.version(), created: 0 })
             }
             Command::Renew { service, id, health } => {
@@ -191,7 +198,7 @@ impl State {
                 let instances = dead.len();
                 for Registration { service, id, .. } in dead {
                     self.instances.remove(&(service.clone(), id.clone()));
-                    self.publisher.apply(Delta::InstanceGone { service, id, owner: node(OWN) });
+                    self.publisher.apply(Delta::InstanceGone { service, id, owner: self.own });
                 }
                 Ok(Outcome::Ended { instances })
             }
@@ -221,7 +228,7 @@ impl State {
             share: 100,
             leaving: false,
             registration,
-            owner: node(OWN),
+            owner: self.own,
             version: self.version(),
             claimed_at: WallTime(1_000),
             changed_at: WallTime(2_000),

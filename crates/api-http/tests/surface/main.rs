@@ -1,6 +1,7 @@
 //! The surface as a client meets it.
 
 mod document;
+mod elsewhere;
 #[path = "../node_double/mod.rs"]
 mod node_double;
 mod reads;

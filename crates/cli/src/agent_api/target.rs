@@ -40,6 +40,14 @@ impl Target {
         self
     }
 
+    /// Asked of another node, if one is named.
+    pub(crate) fn from(self, node: Option<&str>) -> Self {
+        match node {
+            Some(node) => self.query("from", node),
+            None => self,
+        }
+    }
+
     /// With one more pair in the query.
     pub(crate) fn query(mut self, key: &str, value: &str) -> Self {
         self.text.push(if self.has_query { '&' } else { '?' });

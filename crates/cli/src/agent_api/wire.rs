@@ -247,9 +247,19 @@ pub(crate) struct Instance {
     #[serde(default)]
     pub(crate) owner_state: String,
     #[serde(default)]
+    pub(crate) ttl_ms: Option<u64>,
+    #[serde(default)]
     pub(crate) changed_at: String,
     #[serde(default)]
     pub(crate) explain: Option<Explain>,
+}
+
+/// The answer about one instance.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OneInstance {
+    #[serde(flatten)]
+    pub(crate) instance: Instance,
+    pub(crate) age_ms: Option<u64>,
 }
 
 /// How an instance's line came about.

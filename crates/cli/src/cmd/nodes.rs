@@ -13,15 +13,20 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   whither nodes
-  whither nodes --agent web-2:7601                as another agent sees it
+  whither nodes --from web-2                      as another node sees it, asked through this agent
+  whither nodes --agent web-2:7601                the same, if its HTTP API can be reached from here
   whither nodes | awk '$3 == \"down\" {print $1}'   names of those that are down
 
 The star marks the node that answers. AGE is how long ago, at most, a node's word was current.")]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    from: super::From,
+}
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, session: &mut Session) -> anyhow::Result<ExitCode> {
-    let answer = session.api.ask::<Nodes>(Method::Get, &Target::new("/v1/nodes"), None)?;
+pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode> {
+    let target = Target::new("/v1/nodes").from(args.from.name());
+    let answer = session.api.ask::<Nodes>(Method::Get, &target, None)?;
     if session.json {
         session.console.line(answer.body.trim_end())?;
         return Ok(DONE);

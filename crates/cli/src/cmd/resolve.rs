@@ -6,7 +6,7 @@ use crate::agent_api::wire::{Instance, Service, Unheard};
 use crate::agent_api::{ApiError, Method, Target};
 use crate::console::Console;
 use crate::duration;
-use crate::failure::DONE;
+use crate::failure::{DONE, Usage};
 use crate::feed::{Backoff, Feed, Step};
 use crate::table::{Cell, Column, Table, Tone, visible};
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ use whither_model::ServiceName;
   whither resolve prod/recos
   whither prod/recos                        the same
   whither recos --all --explain             every one, and why it is used or not
+  whither recos --from web-2                what another node knows
   whither recos --watch                     show it anew whenever it changes
   whither recos --tag canary --zone eu-1a
   whither recos | awk 'NR > 1 {print $3}'   addresses only
@@ -37,6 +38,8 @@ pub(crate) struct Args {
     /// Stay, and show it anew whenever it changes
     #[arg(long, short = 'w')]
     watch: bool,
+    #[command(flatten)]
+    from: super::From,
     /// Only instances with this tag; may be repeated
     #[arg(long, value_name = "TAG", help_heading = "Filters")]
     tag: Vec<String>,
@@ -50,6 +53,10 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode> {
+    if args.watch && args.from.name().is_some() {
+        let both = "--watch follows the agent and --from asks another node; watch that one with --agent";
+        return Err(Usage(both.into()).into());
+    }
     if !args.watch {
         show(args, session)?;
         return Ok(DONE);
@@ -115,11 +122,12 @@ fn target(args: &Args, json: bool) -> Target {
             target = target.query(key, value);
         }
     }
-    target
+    target.from(args.from.name())
 }
 
 fn print(args: &Args, service: &Service, console: &mut Console) -> std::io::Result<()> {
-    console.heading(&heading(service))?;
+    let whose = args.from.name().map(|node| format!(" · as {} knows it", visible(node)));
+    console.heading(&format!("{}{}", heading(service), whose.unwrap_or_default()))?;
     for warning in warnings(service) {
         console.warn(&warning);
     }

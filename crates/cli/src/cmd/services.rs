@@ -13,11 +13,14 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   whither services
   whither services --namespace prod
+  whither services --from web-2       those that another node knows
   whither services | awk '$3 == 0'    services with nothing usable")]
 pub(crate) struct Args {
     /// Only the services of this namespace
     #[arg(long, short = 'n', value_name = "NAME")]
     namespace: Option<String>,
+    #[command(flatten)]
+    from: super::From,
 }
 
 /// Runs the command.
@@ -26,6 +29,7 @@ pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode
     if let Some(namespace) = &args.namespace {
         target = target.query("namespace", namespace);
     }
+    let target = target.from(args.from.name());
     let answer = session.api.ask::<Services>(Method::Get, &target, None)?;
     if session.json {
         session.console.line(answer.body.trim_end())?;

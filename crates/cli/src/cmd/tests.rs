@@ -33,11 +33,11 @@ fn arguments(line: &str) -> Vec<OsString> {
 }
 
 /// What a command line did: standard output, standard error, what the agent was asked, and the error or none.
-struct Done {
-    out: String,
-    err: String,
-    asked: Vec<String>,
-    error: Option<anyhow::Error>,
+pub(super) struct Done {
+    pub(super) out: String,
+    pub(super) err: String,
+    pub(super) asked: Vec<String>,
+    pub(super) error: Option<anyhow::Error>,
 }
 
 fn run_with(line: &str, replies: Vec<Reply>, width: Option<usize>) -> Done {
@@ -50,6 +50,7 @@ fn run_with(line: &str, replies: Vec<Reply>, width: Option<usize>) -> Done {
     let mut session = Session { api, console, json: parsed.global.json };
     let result = match &parsed.command {
         Command::Resolve(args) => resolve::run(args, &mut session),
+        Command::Explain(args) => explain::run(args, &mut session),
         Command::Register(args) => register::run(args, &mut session),
         Command::Deregister(args) => deregister::run(args, &mut session),
         Command::Renew(args) => renew::run(args, &mut session),
@@ -66,13 +67,13 @@ fn run_with(line: &str, replies: Vec<Reply>, width: Option<usize>) -> Done {
     Done { out: out.text(), err: err.text(), asked: script.requests(), error: result.err() }
 }
 
-fn run_at(line: &str, replies: Vec<Reply>) -> Done {
+pub(super) fn run_at(line: &str, replies: Vec<Reply>) -> Done {
     run_with(line, replies, None)
 }
 
 const WRITTEN: &str = r#"{"service":"prod/recos","id":"r-1","created":true,"version":"1.7","index":"a-1"}"#;
 
-fn instance(id: &str, status: &str, ports: &str, chosen: bool) -> String {
+pub(super) fn instance(id: &str, status: &str, ports: &str, chosen: bool) -> String {
     format!(
         r#"{{"id":"{id}","address":"10.0.0.7","port":8080,"ports":{ports},"tags":["blue","canary"],"meta":{{}},
         "weight":100,"version":"1.2","zone":"eu-1a","state":"up","health":"passing","status":"{status}","ttl_ms":null,
@@ -82,7 +83,7 @@ fn instance(id: &str, status: &str, ports: &str, chosen: bool) -> String {
     )
 }
 
-fn service(selection: &str, unheard: &str, instances: &[String]) -> String {
+pub(super) fn service(selection: &str, unheard: &str, instances: &[String]) -> String {
     format!(
         r#"{{"service":"prod/recos","age_ms":12,"index":"a-7","selection":"{selection}",{unheard}"instances":[{}]}}"#,
         instances.join(",")

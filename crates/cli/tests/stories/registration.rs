@@ -56,8 +56,6 @@ fn what_one_node_is_told_all_nodes_answer() {
         assert_eq!(dig(agent, "nobody.prod.whither", "A"), Some(answer("NXDOMAIN", &[])), "no such name");
     }
 
-    let elsewhere = cluster[1].ask(&format!("DELETE {}", instance("prod/recos", "recos-1")), "").expect(&[409]).json();
-    assert_eq!(elsewhere["owner_name"], "a", "only its owner may: {elsewhere}");
     cluster[0].ask(&format!("DELETE {}", instance("prod/recos", "recos-1")), "").expect(&[200]);
     for agent in cluster.agents() {
         agent.await_service("prod/recos", "empty, because somebody said so", |seen| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use whither_transport::{ClusterSecret, Config, Counters, Inbound, Transport};
+use whither_transport::{AskError, ClusterSecret, Config, Counters, Inbound, Question, Transport};
 
 /// Nothing here takes a tenth of this, even on a crowded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,6 +30,18 @@ impl Node {
     pub(crate) async fn with_capacity(config: Config, capacity: usize) -> Self {
         let (sender, inbound) = mpsc::channel(capacity);
         Self { transport: Transport::bind(config, sender).await.expect("a free port"), inbound }
+    }
+
+    /// A node whose questions are answered by whoever holds what is returned beside it.
+    pub(crate) async fn answering(config: Config, capacity: usize) -> (Self, mpsc::Receiver<Question>) {
+        let (sender, inbound) = mpsc::channel(4096);
+        let (asked, questions) = mpsc::channel(capacity);
+        let transport = Transport::bind_answering(config, sender, asked).await.expect("a free port");
+        (Self { transport, inbound }, questions)
+    }
+
+    pub(crate) async fn ask(&self, to: SocketAddr, question: impl Into<Bytes>) -> Result<Bytes, AskError> {
+        self.transport.ask(to, question.into(), PATIENCE).await
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -106,7 +106,11 @@ fn settle(case: &Case, api: &AgentApi, host: &Host, before: Truth) -> Truth {
 }
 
 fn late(api: &AgentApi) -> ApiError {
-    ApiError::Unreachable { agent: api.agent().clone(), why: "no answer in time".into() }
+    ApiError::Unreachable {
+        agent: api.agent().clone(),
+        why: "no answer in time".into(),
+        next: "is it stopped, or starved? look at its log",
+    }
 }
 
 fn resolv_conf(host: &Host) -> ResolvConf {
