@@ -60,7 +60,7 @@ impl Replica {
     /// Of each origin the highest tombstone up to where nothing is missing here.
     fn tombstones_upto(&self) -> BTreeMap<Origin, u64> {
         let mut upto: BTreeMap<Origin, u64> = BTreeMap::new();
-        for (_, row) in self.rows.iter().filter(|(_, row)| row.value.is_none()) {
+        for (_, row) in self.rows.dead() {
             let origin = Origin { node: row.key.node, epoch: row.version.epoch };
             let seq = row.version.seq.0;
             if self.rows.seen(origin).is_some_and(|seen| seen.watermark() >= seq) {
@@ -111,9 +111,9 @@ impl Replica {
         let Some(round) = self.collecting.round.take_if(|round| round.waiting.is_empty()) else { return };
         let covered = |row: &Row| {
             let origin = Origin { node: row.key.node, epoch: row.version.epoch };
-            row.value.is_none() && round.upto.get(&origin).is_some_and(|upto| row.version.seq.0 <= *upto)
+            round.upto.get(&origin).is_some_and(|upto| row.version.seq.0 <= *upto)
         };
-        let dead: Vec<RowIx> = self.rows.iter().filter(|(_, row)| covered(row)).map(|(ix, _)| ix).collect();
+        let dead: Vec<RowIx> = self.rows.dead().filter(|(_, row)| covered(row)).map(|(ix, _)| ix).collect();
         self.counters.tombstones_collected += dead.len() as u64;
         dead.into_iter().for_each(|ix| self.rows.drop_row(ix));
     }

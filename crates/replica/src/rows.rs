@@ -35,7 +35,8 @@ pub struct Rows {
     digest: u64,
     /// Per node, a digest of its living rows as they are here.
     living: BTreeMap<NodeId, u64>,
-    tombstones: usize,
+    /// The slots that hold tombstones.
+    tombstones: BTreeSet<u32>,
     dirty_rows: BTreeSet<u32>,
     /// Rows that went without leaving a tombstone.
     forgotten: Vec<RowKey>,
@@ -95,7 +96,7 @@ impl Rows {
     /// How many of them are tombstones.
     #[must_use]
     pub fn tombstones(&self) -> usize {
-        self.tombstones
+        self.tombstones.len()
     }
 
     /// Whether nothing is kept.

@@ -264,3 +264,39 @@ fn a_node_in_maintenance_takes_nothing_new_until_it_is_over_whatever_restarts() 
     world.run_for(Duration::from_millis(100));
     (0..3).for_each(|node| assert_eq!(status(&world, node, 1), Some(Status::Passing), "n{node}"));
 }
+
+#[test]
+fn who_stands_still_for_a_second_a_hundred_times_costs_no_instance() {
+    let mut world = world(5, Guards::default());
+    (0..5).for_each(|node| register(&mut world, node, registration(node)));
+    world.run_for(Duration::from_secs(2));
+    for round in 0..100 {
+        let node = round % 5;
+        world.pause(node);
+        for _ in 0..20 {
+            world.run_for(Duration::from_millis(50));
+            let others = (0..5).filter(|other| *other != node);
+            others.for_each(|other| assert_eq!(served(&world, other).len(), 5, "n{other}, round {round}"));
+        }
+        world.resume(node);
+        world.run_for(Duration::from_millis(500));
+        (0..5).for_each(|node| assert_eq!(served(&world, node).len(), 5, "n{node}, round {round}"));
+    }
+}
+
+#[test]
+fn all_agents_restarted_a_quarter_at_a_time_take_nothing_out_of_any_answer() {
+    let mut world = world(8, Guards::default());
+    (0..8).for_each(|node| register(&mut world, node, registration(node)));
+    world.run_for(Duration::from_secs(2));
+    for step in 0..4 {
+        let restarted = [2 * step, 2 * step + 1];
+        restarted.iter().for_each(|node| world.stop(*node));
+        world.run_for(Duration::from_millis(500));
+        restarted.iter().for_each(|node| world.boot(*node));
+        for _ in 0..100 {
+            world.run_for(Duration::from_millis(50));
+            (0..8).for_each(|node| assert_eq!(served(&world, node).len(), 8, "n{node}, step {step}"));
+        }
+    }
+}

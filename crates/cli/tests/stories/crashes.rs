@@ -182,7 +182,7 @@ fn write_one(door: SocketAddr, path: &str, durable: bool, state: State) -> Answe
     let ack = if durable { "durable" } else { "memory" };
     let answer = match state {
         Some(revision) => {
-            let body = format!(r#"{{"port":80,"meta":{{"revision":"{revision}"}}}}"#);
+            let body = format!(r#"{{"port":80,"shares_address":true,"meta":{{"revision":"{revision}"}}}}"#);
             let json = [("content-type", "application/json")];
             exchange(door, &format!("PUT {path}?ack={ack}"), &json, &body)
         }

@@ -35,6 +35,11 @@ impl Rows {
         self.living.iter().map(|(node, digest)| (*node, *digest))
     }
 
+    /// All tombstones.
+    pub fn dead(&self) -> impl Iterator<Item = (RowIx, &Row)> {
+        self.tombstones.iter().map(|at| (RowIx(*at), &self.slots[*at as usize]))
+    }
+
     /// The rows of `node`, living and dead.
     pub fn of_node(&self, node: NodeId) -> impl Iterator<Item = (RowIx, &Row)> {
         let origins = self.origins.get(&node).map_or(&[][..], Vec::as_slice);
@@ -44,7 +49,7 @@ impl Rows {
     pub(super) fn count(&mut self, at: u32) {
         let row = &self.slots[at as usize];
         if row.value.is_none() {
-            self.tombstones += 1;
+            self.tombstones.insert(at);
             return;
         }
         let (node, print) = (row.key.node, fingerprint(row));
@@ -55,7 +60,7 @@ impl Rows {
     pub(super) fn uncount(&mut self, at: u32) {
         let row = &self.slots[at as usize];
         if row.value.is_none() {
-            self.tombstones -= 1;
+            self.tombstones.remove(&at);
             return;
         }
         let (node, print) = (row.key.node, fingerprint(row));
