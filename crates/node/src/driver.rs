@@ -225,7 +225,7 @@ impl Driver {
             impostor = impostor.max(ready.impostor);
             self.hands.carry_out(ready, &mut self.answers);
         }
-        self.counters.refresh(&self.replica.counters(), self.replica.rows().len());
+        self.counters.refresh(&self.replica);
         self.judge_cluster();
         impostor
     }

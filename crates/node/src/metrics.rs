@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use whither_directory::vitals::{Sample, Vitals};
-use whither_replica::Counters;
+use whither_replica::{Counters, Replica};
 use whither_store::Journal;
 use whither_transport::Transport;
 
@@ -12,20 +12,31 @@ use whither_transport::Transport;
 pub(crate) struct CoreCounters {
     values: [AtomicU64; Counters::COUNT],
     rows: AtomicU64,
+    tombstones: AtomicU64,
+    /// Milliseconds.
+    differs: AtomicU64,
 }
 
 impl Default for CoreCounters {
     fn default() -> Self {
-        Self { values: std::array::from_fn(|_| AtomicU64::new(0)), rows: AtomicU64::new(0) }
+        Self {
+            values: std::array::from_fn(|_| AtomicU64::new(0)),
+            rows: AtomicU64::new(0),
+            tombstones: AtomicU64::new(0),
+            differs: AtomicU64::new(0),
+        }
     }
 }
 
 impl CoreCounters {
-    pub(crate) fn refresh(&self, counters: &Counters, rows: usize) {
-        for (value, (_, _, now)) in self.values.iter().zip(counters.named()) {
+    pub(crate) fn refresh(&self, replica: &Replica) {
+        for (value, (_, _, now)) in self.values.iter().zip(replica.counters().named()) {
             value.store(now, Ordering::Relaxed);
         }
-        self.rows.store(rows as u64, Ordering::Relaxed);
+        self.rows.store(replica.rows().len() as u64, Ordering::Relaxed);
+        self.tombstones.store(replica.rows().tombstones() as u64, Ordering::Relaxed);
+        let differs = replica.differs_for().map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.differs.store(differs, Ordering::Relaxed);
     }
 }
 
@@ -36,8 +47,18 @@ pub(crate) fn register(vitals: &Vitals, core: Arc<CoreCounters>, transport: Tran
         for (value, (name, help, _)) in core.values.iter().zip(Counters::default().named()) {
             samples.push(Sample::counter(name, help, value.load(Ordering::Relaxed)));
         }
-        let rows = core.rows.load(Ordering::Relaxed) as f64;
-        samples.push(Sample::gauge("rows", "Rows kept, tombstones included.", rows));
+        let gauge = |value: &AtomicU64| value.load(Ordering::Relaxed) as f64;
+        samples.push(Sample::gauge("rows", "Rows kept, tombstones included.", gauge(&core.rows)));
+        samples.push(Sample::gauge(
+            "tombstones",
+            "Tombstones that not everybody has seen yet.",
+            gauge(&core.tombstones),
+        ));
+        samples.push(Sample::gauge(
+            "replica_differs_seconds",
+            "For how long rows have differed from those of a node that has seen the same; 0: they do not.",
+            gauge(&core.differs) / 1_000.0,
+        ));
     });
     vitals.register(move |samples| {
         let counters = transport.counters();

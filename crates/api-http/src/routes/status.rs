@@ -180,5 +180,12 @@ fn guards(counts: &Counts, acted: impl Fn(&str) -> f64) -> Vec<GuardOut> {
             0,
             "accusations_withheld_total",
         ),
+        guard(
+            "agreement",
+            "Nodes that have seen the same compare what lives; if it differs, the owners of the rows settle it.",
+            "nodes",
+            usize::from(acted("replica_differs_seconds") > 0.0),
+            "audits_total",
+        ),
     ]
 }
