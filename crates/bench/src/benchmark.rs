@@ -1,5 +1,6 @@
 //! All benchmarks, by name.
 
+mod death;
 mod dns;
 mod join;
 mod limits;
@@ -27,10 +28,11 @@ pub(crate) struct Benchmark {
 }
 
 /// Every benchmark, in the order in which `all` runs them.
-pub(crate) const ALL: [Benchmark; 9] = [
+pub(crate) const ALL: [Benchmark; 10] = [
     limits::BENCHMARK,
     propagate::BENCHMARK,
     session::BENCHMARK,
+    death::BENCHMARK,
     spread::BENCHMARK,
     resolve::BENCHMARK,
     dns::BENCHMARK,

@@ -64,6 +64,13 @@ struct Nodes {
     alive: usize,
 }
 
+impl Health {
+    /// How many nodes it believes alive.
+    pub(crate) fn alive(&self) -> usize {
+        self.nodes.alive
+    }
+}
+
 impl Agent {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
@@ -121,6 +128,11 @@ impl Cluster {
         let name = format!("bench-{}", self.agents.len() + 1);
         let data_dir = self.scratch.path().join(&name);
         std::fs::create_dir(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
+        self.start_at(name, data_dir)?;
+        self.agents.last().context("an agent was added")
+    }
+
+    fn start_at(&mut self, name: String, data_dir: PathBuf) -> Result<()> {
         let mut command = Command::new(&self.binary);
         // What somebody set for an agent of theirs is not for these.
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("WHITHER_")) {
@@ -140,7 +152,20 @@ impl Cluster {
         let ReadyLine { peers, http, socket, dns } =
             serde_json::from_str(&line).with_context(|| format!("agent {name} is ready in other words: {line:?}"))?;
         self.agents.push(Agent { process, data_dir, started, peers, http, socket, dns });
-        self.agents.last().context("an agent was added")
+        Ok(())
+    }
+
+    /// Kills all agents and starts the first one again, with its directory and without anybody to join. Returns the time from
+    /// its start to its first answer about a service.
+    pub(crate) fn restart_alone(&mut self) -> Result<Duration> {
+        let data_dir = self.agents.first().context("a cluster has agents")?.data_dir.clone();
+        self.agents.clear();
+        self.start_at("bench-1".into(), data_dir)?;
+        let agent = self.agents.last().context("an agent was added")?;
+        let mut connection = Connection::open(agent.http)?;
+        let path = format!("/v1/services/{}/{}", record::NAMESPACE, record::service_name(0));
+        connection.exchange(&request("GET", &path, ""))?;
+        Ok(agent.started.elapsed())
     }
 
     /// The processes of all agents.

@@ -77,6 +77,11 @@ pub enum Command {
         /// How it says it is; `None` means well enough to renew: a silent instance passes again, others stay as they are.
         health: Option<Health>,
     },
+    /// Many instances live: start their leases anew, as [`Command::Renew`] without a health does.
+    RenewMany {
+        /// Services and ids; at most [`crate::limits::RENEWALS_PER_REQUEST_MAX`].
+        instances: Vec<(ServiceName, InstanceId)>,
+    },
     /// Set where an instance is in its life.
     SetState {
         /// Its service.
@@ -130,6 +135,11 @@ pub enum Outcome {
     Renewed {
         /// Time until it runs out if nothing more is heard.
         lease: Option<Duration>,
+    },
+    /// Leases run anew.
+    RenewedMany {
+        /// Where in the request those are that are not registered here.
+        unknown: Vec<usize>,
     },
     /// A session is open.
     Opened {

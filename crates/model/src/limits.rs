@@ -28,6 +28,8 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 pub const INSTANCES_PER_SERVICE_MAX: usize = 10_000;
 /// Registrations in one request.
 pub const REGISTRATIONS_PER_REQUEST_MAX: usize = 10_000;
+/// Renewals in one request.
+pub const RENEWALS_PER_REQUEST_MAX: usize = 10_000;
 /// Shortest lease, milliseconds: below this, jitter in the client's own scheduler looks like death.
 pub const LEASE_MILLIS_MIN: u64 = 200;
 /// Longest lease, milliseconds: one day.

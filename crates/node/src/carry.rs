@@ -132,7 +132,7 @@ impl Answers {
             Command::Overrule { .. } | Command::SetMaintenance { .. } => true,
             // That somebody died is shown and told, whatever the disk says.
             Command::OpenSession { .. } | Command::EndSession { .. } | Command::Judge { .. } => false,
-            Command::Renew { .. } | Command::Join { .. } | Command::Leave => false,
+            Command::Renew { .. } | Command::RenewMany { .. } | Command::Join { .. } | Command::Leave => false,
         }
     }
 

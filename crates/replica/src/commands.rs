@@ -33,6 +33,7 @@ impl Replica {
             Command::SetMaintenance { on, ack } => (ack, Ok(self.set_maintenance(on))),
             Command::SetState { service, id, state, ack } => (ack, self.set_state(&service, &id, state)),
             Command::Renew { service, id, health } => (Ack::Memory, self.renew(&service, &id, health)),
+            Command::RenewMany { instances } => (Ack::Memory, Ok(self.renew_many(&instances))),
             Command::OpenSession { grace } => (Ack::Memory, self.open_session(grace)),
             Command::EndSession { session, end } => (Ack::Memory, self.end_session(session, end)),
             Command::Join { seeds } => (Ack::Memory, self.join(seeds)),
@@ -163,6 +164,13 @@ impl Replica {
             }
         }
         Ok(Outcome::Renewed { lease })
+    }
+
+    fn renew_many(&mut self, instances: &[(ServiceName, InstanceId)]) -> Outcome {
+        let unknown = |(at, (service, id)): (usize, &(ServiceName, InstanceId))| {
+            self.renew(service, id, None).is_err().then_some(at)
+        };
+        Outcome::RenewedMany { unknown: instances.iter().enumerate().filter_map(unknown).collect() }
     }
 
     fn join(&mut self, seeds: Vec<SocketAddr>) -> Result<Outcome, Refusal> {

@@ -4,13 +4,14 @@ use crate::json::{Fields, Json, Tree};
 use crate::limits::{JOIN_ADDRESSES_MAX, JSON_VALUES_MAX};
 use crate::problem::Problem;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use whither_model::limits::REGISTRATIONS_PER_REQUEST_MAX;
+use whither_model::limits::{REGISTRATIONS_PER_REQUEST_MAX, RENEWALS_PER_REQUEST_MAX};
 use whither_model::name::BadName;
 use whither_model::session::NotASessionId;
 use whither_model::{InstanceId, Invalid, Port, PortName, Registration, ServiceName, Upkeep};
@@ -63,6 +64,30 @@ pub(crate) fn many(body: &[u8], default_address: IpAddr) -> Result<Vec<Registrat
         (None, Ok(registrations)) => Ok(registrations),
         (None, Err(fault)) => Err(not_json(body, &fault, r#"[{"service":"prod/recos","id":"recos-1","port":8080}]"#)),
     }
+}
+
+/// Reads the body of a request to renew many: an array of pairs of service and id.
+///
+/// # Errors
+/// The body is not such an array, or has too many, or a name cannot be one.
+pub(crate) fn names(body: &[u8]) -> Result<Vec<(ServiceName, InstanceId)>, Problem> {
+    let pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> =
+        serde_json::from_slice(body).map_err(|fault| not_json(body, &fault, r#"[["prod/recos","recos-1"]]"#))?;
+    if pairs.len() > RENEWALS_PER_REQUEST_MAX {
+        let problem = format!("has {} entries; at most {RENEWALS_PER_REQUEST_MAX}", pairs.len());
+        return Err(Invalid::new("body", problem).into());
+    }
+    let mut names = Vec::with_capacity(pairs.len());
+    for (at, (service, id)) in pairs.iter().enumerate() {
+        let bad = |which: usize, bad: &BadName| Invalid::new(format!("[{at}][{which}]"), bad.to_string());
+        // Of one service there are usually many in a row.
+        let service = match names.last() {
+            Some((before, _)) if ServiceName::as_str(before) == &**service => ServiceName::clone(before),
+            _ => service.parse().map_err(|problem| bad(0, &problem))?,
+        };
+        names.push((service, id.parse().map_err(|problem| bad(1, &problem))?));
+    }
+    Ok(names)
 }
 
 /// Reads the body of a request to join: `{"addresses":["10.0.0.1:7600","seed.example"]}`.

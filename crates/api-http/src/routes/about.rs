@@ -31,6 +31,7 @@ Whither: where services are at this moment, and how sure that is.
   PUT    /v1/services/{namespace}/{service}/instances/{id}/renew   it lives
   PUT    /v1/services/{namespace}/{service}/instances/{id}/state   ?state=starting|up|draining|maintenance
   POST   /v1/instances                                       register many
+  POST   /v1/renewals                                        many of them live
   POST   /v1/sessions                                        hold this open: what is registered on it dies with it
   DELETE /v1/sessions/{session}                              end it
   GET    /v1/watch/{namespace}/{service}                     be told what changes

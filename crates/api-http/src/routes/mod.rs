@@ -5,6 +5,7 @@ mod closest;
 mod membership;
 mod paths;
 mod register;
+mod renewals;
 mod resolve;
 mod session;
 mod status;
@@ -69,6 +70,7 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
         .routes(routes!(register::renew))
         .routes(routes!(register::set_state))
         .routes(routes!(register::register_many))
+        .routes(routes!(renewals::renew_many))
         .routes(routes!(session::open))
         .routes(routes!(session::close))
         .routes(routes!(membership::nodes))

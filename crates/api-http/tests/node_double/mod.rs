@@ -177,6 +177,12 @@ impl State {
                 self.set(registration);
                 Ok(Outcome::Renewed { lease })
             }
+            Command::RenewMany { instances } => {
+                let unknown = |(at, (service, id)): (usize, &(ServiceName, InstanceId))| {
+                    self.known(service, id).is_err().then_some(at)
+                };
+                Ok(Outcome::RenewedMany { unknown: instances.iter().enumerate().filter_map(unknown).collect() })
+            }
             Command::SetState { service, id, state, .. } => {
                 let registration = Registration { state, ..self.known(&service, &id)? };
                 self.set(registration);

@@ -170,3 +170,23 @@ async fn what_the_node_refuses_is_told_as_a_problem() {
         assert_eq!(json["owner_name"], if owner == json!("000000000000000b") { json!("b") } else { json!(null) });
     }
 }
+
+#[tokio::test]
+async fn many_are_renewed_at_once_and_those_unknown_are_named_by_place() {
+    let node = NodeDouble::start();
+    let routes = routes(&node);
+    for id in ["r1", "r2"] {
+        let path = format!("PUT /v1/services/prod/recos/instances/{id}");
+        assert_eq!(send(&routes, &path, r#"{"port":80,"ttl":"1s"}"#).await.status, 201);
+    }
+    let body = r#"[["prod/recos","r1"],["prod/recos","gone"],["prod/recos","r2"],["other","r1"]]"#;
+    let reply = send(&routes, "POST /v1/renewals", body).await;
+    assert_eq!((reply.status.as_u16(), reply.json()), (200, serde_json::json!({"renewed": 2, "unknown": [1, 3]})));
+    for (body, field) in
+        [(r#"[["prod/recos","r1"],["bad name","r1"]]"#, "[1][0]"), (r#"[["prod/recos",""]]"#, "[0][1]")]
+    {
+        let reply = send(&routes, "POST /v1/renewals", body).await;
+        assert_eq!((reply.status.as_u16(), reply.json()["field"].as_str()), (422, Some(field)), "{}", reply.text);
+    }
+    assert_eq!(send(&routes, "POST /v1/renewals", r#"{"a":1}"#).await.status, 400);
+}

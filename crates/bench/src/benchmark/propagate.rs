@@ -94,7 +94,11 @@ fn register(cluster: &Cluster, n: usize) -> Result<Sent> {
     let mut tick = Instant::now();
     for number in 0..n {
         let path = format!("/v1/services/{NAMESPACE}/propagate/instances/instance-{}", number % INSTANCES);
-        let asked = request("PUT", &path, &format!(r#"{{"address":"10.0.0.1","port":8080,"version":"{number}"}}"#));
+        let asked = request(
+            "PUT",
+            &path,
+            &format!(r#"{{"address":"10.0.0.1","port":8080,"shares_address":true,"version":"{number}"}}"#),
+        );
         let begun = Instant::now();
         node.exchange(&asked)?;
         sent.at.push(begun);

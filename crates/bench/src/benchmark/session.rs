@@ -130,7 +130,11 @@ fn kill(cluster: &Cluster, n: usize) -> Result<Measured> {
         std::thread::sleep(PAUSE);
         let born = kills + number;
         let path = format!("/v1/services/{NAMESPACE}/session/instances/born-{}", number % INSTANCES);
-        let asked = request("PUT", &path, &format!(r#"{{"address":"10.0.0.1","port":8080,"version":"{born}"}}"#));
+        let asked = request(
+            "PUT",
+            &path,
+            &format!(r#"{{"address":"10.0.0.1","port":8080,"shares_address":true,"version":"{born}"}}"#),
+        );
         let begun = Instant::now();
         node.exchange(&asked)?;
         for watch in &others {
@@ -167,7 +171,7 @@ pub(crate) fn hold(agent: &str, seen_by: &str, number: &str) -> Result<()> {
 fn hold_over(mut stream: impl Read + Write, number: &str) -> Result<()> {
     let id = number.parse::<usize>().context("no number")? % INSTANCES;
     let instance = format!(
-        r#"[{{"service":"{NAMESPACE}/session","id":"held-{id}","address":"10.0.0.1","port":8080,"version":"{number}"}}]"#
+        r#"[{{"service":"{NAMESPACE}/session","id":"held-{id}","address":"10.0.0.1","port":8080,"shares_address":true,"version":"{number}"}}]"#
     );
     // Longer than the benchmark takes, so that the end of one instance's grace does not disturb another's death.
     stream.write_all(&request("POST", "/v1/sessions?grace=10m", &instance))?;

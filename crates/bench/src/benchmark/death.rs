@@ -1,0 +1,262 @@
+//! How soon the others know: of a dead agent, of thirty thousand dead instances; and what leases cost that must not run out.
+
+use super::Benchmark;
+use crate::cluster::{Agent, Cluster, await_health};
+use crate::http_client::{Connection, request};
+use crate::proc_stat::CpuMeter;
+use crate::record::{NAMESPACE, Record, grid, post};
+use crate::report::{Measure, Report};
+use crate::sample::Sample;
+use crate::setup::Setup;
+use crate::watch_stream::{self, WatchStream};
+use anyhow::{Context, Result, anyhow, ensure};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What this file measures.
+pub(super) const BENCHMARK: Benchmark = Benchmark {
+    name: "death",
+    about: "kill -9 of an agent; a third of 100 000 instances dead at once; 100 000 leases of 200 ms; a cold start",
+    run,
+};
+
+/// Agents killed, one after the other.
+const KILLS: usize = 10;
+/// Instances, where there are many.
+const MANY: usize = 100_000;
+/// Of each service.
+const PER_SERVICE: usize = 100;
+/// Sessions that hold the instances that die together.
+const SESSIONS: usize = 60;
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(2);
+/// The leases.
+const LEASE: Duration = Duration::from_millis(200);
+/// How often each is renewed.
+const RENEWED_EVERY: Duration = Duration::from_millis(100);
+/// Renewals in one request.
+const RENEWALS: usize = 2_000;
+
+fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    agents(setup, report)?;
+    many_at_once(setup, report)?;
+    leases(setup, report)?;
+    cold_start(setup, report)
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    id: String,
+    status: String,
+}
+
+/// Kills an agent, and takes the time until the others hand its instance out no more.
+fn agents(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut cluster = Cluster::start(setup, 4)?;
+    let mut taken = Vec::new();
+    for number in 0..KILLS.min(setup.n_or(KILLS)) {
+        let victim = cluster.agents.pop().context("four agents")?;
+        let id = format!("victim-{number}");
+        let path = format!("/v1/services/{NAMESPACE}/death/instances/{id}");
+        let body = format!(r#"{{"address":"10.1.0.{}","port":8080}}"#, number + 1);
+        Connection::open(victim.http)?.exchange(&request("PUT", &path, &body))?;
+        let watches: Vec<WatchStream> = cluster
+            .agents
+            .iter()
+            .map(|agent| WatchStream::open(agent.http, &format!("/v1/watch/{NAMESPACE}/death")))
+            .collect::<Result<_>>()?;
+        // Long enough for probes to have gone round: a member that was met just now is not the usual case.
+        thread::sleep(Duration::from_secs(2));
+        let begun = Instant::now();
+        drop(victim);
+        for watch in &watches {
+            taken.push(arrival(watch, &id, "lost")? - begun);
+        }
+        cluster.add()?;
+        let present = cluster.agents.len();
+        cluster.agents.iter().try_for_each(|agent| {
+            await_health(agent.http, LOOK, PATIENCE, |health| health.alive() >= present).map(drop)
+        })?;
+    }
+    let taken = Sample::micros(taken);
+    for (which, percent) in [("p50", 50.0), ("max", 100.0)] {
+        let name = format!("kill -9 of an agent to its instance lost elsewhere {which}");
+        report.add(Measure::lower(name, taken.percentile(percent) / 1e6, "s", taken.len() as u64));
+    }
+    Ok(())
+}
+
+fn arrival(watch: &WatchStream, id: &str, status: &str) -> Result<Instant> {
+    loop {
+        let line = watch.next(PATIENCE)?.ok_or_else(|| anyhow!("no event says that {id} is {status}"))?;
+        let changed: Vec<Changed> = watch_stream::changed(&line.text)?;
+        if changed.iter().any(|one| one.id == id && one.status == status) {
+            return Ok(line.at);
+        }
+    }
+}
+
+/// How many instances have this status, in an agent's eyes.
+fn count(connection: &mut Connection, status: &str) -> Result<usize> {
+    #[derive(Deserialize)]
+    struct Status {
+        instances: BTreeMap<String, usize>,
+    }
+    let told: Status = serde_json::from_slice(connection.exchange(&request("GET", "/v1/status", ""))?)?;
+    Ok(told.instances.get(status).copied().unwrap_or(0))
+}
+
+/// Sessions that hold a third of all instances end in one moment.
+fn many_at_once(setup: &Setup, report: &mut Report) -> Result<()> {
+    let cluster = Cluster::start(setup, 3)?;
+    let all = setup.n_or(MANY);
+    let dying = all * 3 / 10;
+    let records: Vec<Record> = grid(all.div_ceil(PER_SERVICE), PER_SERVICE).take(all).collect();
+    let (doomed, living) = records.split_at(dying);
+    cluster.fill(living, PATIENCE)?;
+    let share = doomed.len().div_ceil(SESSIONS);
+    let sessions: Vec<TcpStream> = doomed
+        .chunks(share)
+        .enumerate()
+        .map(|(at, part)| hold(&cluster.agents[at % 3], part))
+        .collect::<Result<_>>()?;
+    cluster.await_instances(all, PATIENCE)?;
+    let begun = Instant::now();
+    sessions.iter().for_each(|session| drop(session.shutdown(Shutdown::Both)));
+    let mut last = begun;
+    for agent in &cluster.agents {
+        let until = Instant::now() + PATIENCE;
+        let mut connection = Connection::open(agent.http)?;
+        while count(&mut connection, "critical")? < dying {
+            ensure!(Instant::now() < until, "not all nodes heard of {dying} deaths");
+            thread::sleep(LOOK);
+        }
+        last = last.max(Instant::now());
+    }
+    let name = format!("{dying} of {all} instances dead at once, until every node is right");
+    report.add(Measure::lower(name, (last - begun).as_secs_f64(), "s", dying as u64));
+    Ok(())
+}
+
+/// Opens a session that holds these.
+fn hold(agent: &Agent, records: &[Record]) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(agent.http)?;
+    let body = post(records, "");
+    let at = body.windows(4).position(|four| four == b"\r\n\r\n").context("a request has a body")? + 4;
+    let body = String::from_utf8(body[at..].to_vec())?;
+    stream.write_all(&request("POST", "/v1/sessions?grace=10m", &body))?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    while !line.contains(r#""event":"open""#) {
+        line.clear();
+        ensure!(reader.read_line(&mut line)? > 0, "the agent opened no session");
+    }
+    Ok(stream)
+}
+
+/// Renews many short leases in time, and sees what that costs the agent and whether any ran out.
+fn leases(setup: &Setup, report: &mut Report) -> Result<()> {
+    let cluster = Cluster::start(setup, 1)?;
+    let all = setup.n_or(MANY);
+    let records: Vec<Record> = grid(all.div_ceil(PER_SERVICE), PER_SERVICE)
+        .take(all)
+        .map(|record| Record { lease: Some(Duration::from_secs(60)), ..record })
+        .collect();
+    cluster.fill(&records, PATIENCE)?;
+    let agent = &cluster.agents[0];
+    let renewals: Vec<Vec<u8>> = records.chunks(RENEWALS).map(renewal).collect();
+    // Each lane renews its part in time, from now on; then the leases become short.
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs(3) + setup.phase() * 2;
+    let lanes = 4;
+    let (late, cpu, seconds, counted) = thread::scope(|scope| -> Result<(usize, f64, f64, u64)> {
+        let lane = |lane: usize| {
+            let own: Vec<&Vec<u8>> = renewals.iter().skip(lane).step_by(lanes).collect();
+            let http = agent.http;
+            scope.spawn(move || keep_renewing(http, &own, until))
+        };
+        let lanes: Vec<_> = (0..lanes).map(lane).collect();
+        let short: Vec<Record> = records.iter().map(|record| Record { lease: Some(LEASE), ..*record }).collect();
+        let mut connection = Connection::open(agent.http)?;
+        for part in short.chunks(500) {
+            connection.exchange(&post(part, ""))?;
+        }
+        let before = counters(agent.http)?;
+        let meter = CpuMeter::start([agent.pid()])?;
+        let measured = Instant::now();
+        let mut late = 0;
+        for lane in lanes {
+            late += lane.join().map_err(|_| anyhow!("a lane panicked"))??;
+        }
+        let seconds = measured.elapsed().as_secs_f64();
+        let cpu = meter.seconds()?;
+        let after = counters(agent.http)?;
+        Ok((late, cpu, seconds, after - before))
+    })?;
+    report.add(Measure::lower(
+        format!("{all} leases of 200 ms: processors of the agent"),
+        cpu / seconds,
+        "cores",
+        all as u64,
+    ));
+    report.add(Measure::lower("leases that ran out", counted as f64, "", all as u64));
+    report.add(Measure::lower("rounds of this program that came late", late as f64, "", all as u64));
+    Ok(())
+}
+
+fn renewal(records: &[Record]) -> Vec<u8> {
+    let pairs: Vec<String> = records
+        .iter()
+        .map(|record| format!(r#"["{NAMESPACE}/{}","{}"]"#, crate::record::service_name(record.service), record.id()))
+        .collect();
+    request("POST", "/v1/renewals", &format!("[{}]", pairs.join(",")))
+}
+
+/// Sends all requests every [`RENEWED_EVERY`]. Returns how often a round took longer than a lease.
+fn keep_renewing(http: SocketAddr, requests: &[&Vec<u8>], until: Instant) -> Result<usize> {
+    let mut connection = Connection::open(http)?;
+    let mut late = 0;
+    let mut next = Instant::now();
+    while Instant::now() < until {
+        let round = Instant::now();
+        for request in requests {
+            connection.exchange(request)?;
+        }
+        late += usize::from(round.elapsed() + RENEWED_EVERY > LEASE);
+        next += RENEWED_EVERY;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    Ok(late)
+}
+
+/// Leases that ran out, or were kept although they did.
+fn counters(http: SocketAddr) -> Result<u64> {
+    let mut connection = Connection::open(http)?;
+    let text = String::from_utf8(connection.exchange(&request("GET", "/metrics", ""))?.to_vec())?;
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("whither_{name} ")));
+        line.and_then(|line| line.split(' ').nth(1)?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    Ok((value("leases_expired_total") + value("leases_held_total")) as u64)
+}
+
+/// Kills the only agent of a full cluster and starts it again with nobody there.
+fn cold_start(setup: &Setup, report: &mut Report) -> Result<()> {
+    for all in [10_000, setup.n_or(MANY)] {
+        let mut cluster = Cluster::start(setup, 2)?;
+        let records: Vec<Record> = grid(all.div_ceil(PER_SERVICE), PER_SERVICE).take(all).collect();
+        cluster.fill(&records, PATIENCE)?;
+        // Durable, and out of the log.
+        thread::sleep(Duration::from_secs(1));
+        let restarted = cluster.restart_alone()?;
+        let name = format!("cold start without peers, {all} instances: from exec to the first answer");
+        report.add(Measure::lower(name, restarted.as_secs_f64() * 1e3, "ms", all as u64));
+    }
+    Ok(())
+}
