@@ -102,6 +102,7 @@ fn instance(node: NodeId, n: u32, weight: u16) -> Result<Delta, Box<dyn Error>> 
     Ok(Delta::Instance(Arc::new(Instance {
         share: 100,
         leaving: false,
+        came: whither_model::Came::Own,
         registration,
         owner: node,
         version,

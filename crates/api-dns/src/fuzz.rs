@@ -60,6 +60,7 @@ fn sample() -> Option<Arc<Directory>> {
             publisher.apply(Delta::Instance(Arc::new(Instance {
                 share: 100,
                 leaving: false,
+                came: whither_model::Came::Own,
                 registration,
                 owner: node,
                 version: Version::default(),

@@ -116,6 +116,7 @@ impl World {
         self.publisher.apply(Delta::Instance(Arc::new(Instance {
             share: 100,
             leaving: false,
+            came: whither_model::Came::Own,
             registration,
             owner: node(owner),
             version: Version::default(),

@@ -6,12 +6,13 @@ use crate::answer::millis;
 use crate::json;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use whither_directory::{Listed, NodeView, Selection, ServiceView, Status};
-use whither_model::{Instant, NodeId, Port, Registration, WallTime};
+use whither_model::{InstanceId, Instant, NodeId, Port, Registration, Testimony, WallTime};
 
 /// Shows a value as the text it prints.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +109,10 @@ pub(crate) struct Explain {
     /// Who testifies that it lives: `session` (its process holds a connection), `lease` (it renews), both as `session and
     /// lease`, or `registrant` (it counts until it is told otherwise).
     witness: &'static str,
+    /// When each of them last testified; known to its owner alone, null elsewhere: ask it with `?from=`.
+    witnesses: Option<Vec<TestimonyOut>>,
+    /// How the change came to the node that answers: `own`, `broadcast`, `repair` (by comparing replicas) or `disk`.
+    came: &'static str,
     /// When it last changed in this node's views.
     index: u64,
     /// Whether a caller who just wants to be served is given it.
@@ -115,6 +120,42 @@ pub(crate) struct Explain {
     /// The reason, one sentence.
     why: &'static str,
 }
+
+/// When a witness last testified.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Testimony)]
+pub(crate) struct TestimonyOut {
+    /// lease, session or checks.
+    witness: &'static str,
+    /// Of a lease: how long ago it was renewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renewed_ms: Option<u64>,
+    /// Of a lease: how long it runs on; 0: it has run out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_ms: Option<u64>,
+    /// Of a session: whether its client holds the connection now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<bool>,
+    /// Of checks: the worst that any of them says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<&'static str>,
+}
+
+impl From<&Testimony> for TestimonyOut {
+    fn from(testimony: &Testimony) -> Self {
+        let blank = Self { witness: "lease", renewed_ms: None, left_ms: None, held: None, health: None };
+        match *testimony {
+            Testimony::Lease { renewed, left } => {
+                Self { renewed_ms: millis(Some(renewed)), left_ms: millis(Some(left)), ..blank }
+            }
+            Testimony::Session { held } => Self { witness: "session", held: Some(held), ..blank },
+            Testimony::Checks { health } => Self { witness: "checks", health: Some(health.as_str()), ..blank },
+        }
+    }
+}
+
+/// What the owner's witnesses said of its instances.
+pub(crate) type Testimonies = BTreeMap<InstanceId, Vec<Testimony>>;
 
 impl<'a> InstanceOut<'a> {
     pub(crate) fn new(listed: &'a Listed) -> Self {
@@ -142,7 +183,7 @@ impl<'a> InstanceOut<'a> {
     }
 
     /// The same with the reasons, given how the service's instances were selected.
-    pub(crate) fn explained(listed: &'a Listed, selection: Selection, now: Instant) -> Self {
+    pub(crate) fn explained(listed: &'a Listed, selection: Selection, testimonies: &Testimonies, now: Instant) -> Self {
         let instance = &listed.instance;
         let chosen = is_chosen(listed.status, selection);
         let explain = Explain {
@@ -150,6 +191,8 @@ impl<'a> InstanceOut<'a> {
             set_by: format!("{}.{}", instance.owner, instance.version),
             claimed_at: Text(instance.claimed_at),
             witness: witness(&instance.registration),
+            witnesses: testimonies.get(listed.id()).map(|all| all.iter().map(TestimonyOut::from).collect()),
+            came: instance.came.as_str(),
             index: listed.changed.get(),
             chosen,
             why: why(listed.status, chosen),

@@ -106,6 +106,8 @@ pub(crate) fn await_health(
 pub(crate) struct Cluster {
     /// In the order they were started. Ended before their directories are removed.
     pub(crate) agents: Vec<Agent>,
+    /// How many have been.
+    started: usize,
     binary: PathBuf,
     scratch: Scratch,
 }
@@ -115,7 +117,7 @@ impl Cluster {
     pub(crate) fn start(setup: &Setup, size: usize) -> Result<Self> {
         let scratch = Scratch::new(&setup.dir)?;
         ClusterSecret::generate().write_new(scratch.path().join("cluster.secret"))?;
-        let mut cluster = Self { agents: Vec::new(), binary: setup.binary()?, scratch };
+        let mut cluster = Self { agents: Vec::new(), started: 0, binary: setup.binary()?, scratch };
         for _ in 0..size {
             cluster.add()?;
         }
@@ -125,7 +127,8 @@ impl Cluster {
 
     /// Starts one more, with an empty directory. Returns as soon as it serves.
     pub(crate) fn add(&mut self) -> Result<&Agent> {
-        let name = format!("bench-{}", self.agents.len() + 1);
+        self.started += 1;
+        let name = format!("bench-{}", self.started);
         let data_dir = self.scratch.path().join(&name);
         std::fs::create_dir(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
         self.start_at(name, data_dir)?;

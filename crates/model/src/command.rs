@@ -82,6 +82,11 @@ pub enum Command {
         /// Services and ids; at most [`crate::limits::RENEWALS_PER_REQUEST_MAX`].
         instances: Vec<(ServiceName, InstanceId)>,
     },
+    /// Who testifies that these own instances live, and when each last did.
+    Witnesses {
+        /// Services and ids.
+        instances: Vec<(ServiceName, InstanceId)>,
+    },
     /// Set where an instance is in its life.
     SetState {
         /// Its service.
@@ -141,6 +146,8 @@ pub enum Outcome {
         /// Where in the request those are that are not registered here.
         unknown: Vec<usize>,
     },
+    /// The witnesses of each instance asked for, in order; of one that is not registered here, none.
+    Witnessed(Vec<Vec<Testimony>>),
     /// A session is open.
     Opened {
         /// To register on.
@@ -153,6 +160,28 @@ pub enum Outcome {
     },
     /// Begun; the result shows in the member list.
     Begun,
+}
+
+/// A witness of an instance, and when it last testified.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Testimony {
+    /// A lease, renewed so long ago, that runs on for so long; none of it left: it has run out.
+    Lease {
+        /// Since it was last renewed.
+        renewed: Duration,
+        /// Until it runs out.
+        left: Duration,
+    },
+    /// A session.
+    Session {
+        /// Whether its client holds the connection now.
+        held: bool,
+    },
+    /// Checks, and what they say all together.
+    Checks {
+        /// The worst of them.
+        health: Health,
+    },
 }
 
 /// Why nothing was done. Memory and disk are as they were before.

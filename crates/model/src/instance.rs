@@ -268,6 +268,33 @@ fn text(field: &str, given: &str, min: usize, max: usize) -> Result<(), Invalid>
     Ok(())
 }
 
+/// How a row came to the node that shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Came {
+    /// It was said here.
+    #[default]
+    Own,
+    /// By broadcast.
+    Broadcast,
+    /// By comparing replicas: the broadcast had not brought it.
+    Repair,
+    /// From this node's disk, and nothing newer has been heard since.
+    Disk,
+}
+
+impl Came {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Broadcast => "broadcast",
+            Self::Repair => "repair",
+            Self::Disk => "disk",
+        }
+    }
+}
+
 /// An instance as the catalog holds it: a registration, who owns it, and which change set it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Instance {
@@ -277,6 +304,8 @@ pub struct Instance {
     pub share: u8,
     /// It was deregistered, as were many at once: it takes nothing new, and is removed when it is its turn.
     pub leaving: bool,
+    /// How it came here.
+    pub came: Came,
     /// The node that speaks for it.
     pub owner: NodeId,
     /// Where in the owner's speech this was last set.

@@ -21,9 +21,9 @@ pub mod time;
 pub mod upkeep;
 
 pub use check::{Check, Pace, PortChoice, Probe};
-pub use command::{Ack, Command, Outcome, Refusal, Ticket};
+pub use command::{Ack, Command, Outcome, Refusal, Testimony, Ticket};
 pub use delta::Delta;
-pub use instance::{Health, Instance, Invalid, Port, Registration, State};
+pub use instance::{Came, Health, Instance, Invalid, Port, Registration, State};
 pub use member::{Member, MemberState};
 pub use name::{InstanceId, NodeName, PortName, ServiceName};
 pub use origin::{Epoch, NodeId, Origin, Seq, Version};

@@ -132,6 +132,7 @@ impl Answers {
             Command::Overrule { .. } | Command::SetMaintenance { .. } => true,
             // That somebody died is shown and told, whatever the disk says.
             Command::OpenSession { .. } | Command::EndSession { .. } | Command::Judge { .. } => false,
+            Command::Witnesses { .. } => false,
             Command::Renew { .. } | Command::RenewMany { .. } | Command::Join { .. } | Command::Leave => false,
         }
     }

@@ -8,7 +8,7 @@ use crate::{Replica, Rows};
 use alloc::sync::Arc;
 use whither_model::durable::{Row, TableId};
 use whither_model::limits::RECORD_BYTES_MAX;
-use whither_model::{Delta, Epoch, Health, Instance, NodeId, Origin, Registration, Seq, ServiceName, Version};
+use whither_model::{Came, Delta, Epoch, Health, Instance, NodeId, Origin, Registration, Seq, ServiceName, Version};
 
 /// Longest row key that is accepted.
 const KEY_BYTES_MAX: usize = 1_024;
@@ -36,6 +36,7 @@ impl Replica {
             self.counters.changes_refused += 1;
             return false;
         }
+        self.coming = Came::Broadcast;
         for row in &change.rows {
             let seq = if row.seq == 0 { change.seq } else { row.seq };
             if (first..=change.seq).contains(&seq) {
@@ -117,6 +118,7 @@ impl Replica {
         if !replaced {
             self.count(&instance.registration.service, mine, true);
         }
+        instance.came = self.coming;
         self.sharing.share(&mut instance.registration);
         self.show(instance);
         self.obey_overrules(ix);

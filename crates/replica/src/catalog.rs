@@ -15,7 +15,7 @@ use core::time::Duration;
 use prost::Message;
 use whither_model::durable::{Row, TableId};
 use whither_model::{
-    Health, Instance, InstanceId, NodeName, Port, Registration, ServiceName, SessionId, State, WallTime,
+    Came, Health, Instance, InstanceId, NodeName, Port, Registration, ServiceName, SessionId, State, WallTime,
 };
 
 /// One row per node, with an empty key: what it says of itself.
@@ -246,6 +246,7 @@ pub fn decode_instance(row: &Row) -> Option<Instance> {
         registration,
         share: 100 - u8::try_from(record.withheld.min(99)).unwrap_or(0),
         leaving: record.leaving,
+        came: Came::default(),
         owner: row.key.node,
         version: row.version,
         claimed_at: WallTime(record.claimed_at),

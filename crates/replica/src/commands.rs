@@ -11,7 +11,7 @@ use prost::Message;
 use whither_model::durable::TableId;
 use whither_model::limits::{INSTANCES_PER_SERVICE_MAX, RECORD_BYTES_MAX};
 use whither_model::{
-    Ack, Command, Health, Instance, InstanceId, Now, Outcome, Refusal, Registration, ServiceName, State, Ticket,
+    Ack, Came, Command, Health, Instance, InstanceId, Now, Outcome, Refusal, Registration, ServiceName, State, Ticket,
     Version,
 };
 
@@ -34,6 +34,7 @@ impl Replica {
             Command::SetState { service, id, state, ack } => (ack, self.set_state(&service, &id, state)),
             Command::Renew { service, id, health } => (Ack::Memory, self.renew(&service, &id, health)),
             Command::RenewMany { instances } => (Ack::Memory, Ok(self.renew_many(&instances))),
+            Command::Witnesses { instances } => (Ack::Memory, Ok(self.witnesses(&instances))),
             Command::OpenSession { grace } => (Ack::Memory, self.open_session(grace)),
             Command::EndSession { session, end } => (Ack::Memory, self.end_session(session, end)),
             Command::Join { seeds } => (Ack::Memory, self.join(seeds)),
@@ -223,6 +224,7 @@ impl Replica {
 
     fn commit(&mut self, rows: Vec<RowWire>) {
         self.head = self.head.next();
+        self.coming = Came::Own;
         let version = Version { epoch: self.me.epoch, seq: self.head };
         for row in &rows {
             let merged = self.rows.merge(self.me.node, TableId(row.table), &row.key, version, row.value.as_deref());

@@ -27,6 +27,11 @@ impl Leases {
         self.running.values_mut().for_each(|lease| lease.ends = lease.ends + by);
     }
 
+    /// Since when the lease of this row has run, and until when it does.
+    pub(crate) fn of(&self, row: RowIx) -> Option<(Instant, Instant)> {
+        self.running.get(&row).map(|lease| (lease.ends - lease.length, lease.ends))
+    }
+
     pub(crate) fn is_silent(&self, row: RowIx) -> bool {
         self.running.get(&row).is_some_and(|lease| lease.silent)
     }

@@ -35,6 +35,7 @@ mod spreading;
 mod timers;
 mod upkeep;
 mod wire;
+mod witnesses;
 
 pub use config::{Config, Timing};
 pub use counters::Counters;
@@ -65,7 +66,7 @@ use upkeep::Findings;
 use whither_gossip::{Belief, Broadcast, Detector, Habits, Register, Roster};
 use whither_model::durable::Snapshot;
 use whither_model::random::{self, Random};
-use whither_model::{Delta, Epoch, Instant, MemberState, NodeId, Now, Origin, Seq, ServiceName, Version};
+use whither_model::{Came, Delta, Epoch, Instant, MemberState, NodeId, Now, Origin, Seq, ServiceName, Version};
 
 /// Of a service's leases, in percent, that may run out in a minute (Eureka expects 85 % of renewals).
 const EXPIRIES_PERCENT: usize = 15;
@@ -108,6 +109,8 @@ pub struct Replica {
     census: BTreeMap<ServiceName, Count>,
     /// Own changes that wait to be told: the last ones before the head, or none if they are to be gathered.
     outbox: alloc::vec::Vec<bytes::Bytes>,
+    /// How the rows come that are being merged.
+    coming: Came,
     /// Up to where own changes have been told.
     told: Seq,
     pacing: Pacing,
@@ -163,6 +166,7 @@ impl Replica {
             maintenance: false,
             census: BTreeMap::new(),
             outbox: alloc::vec::Vec::new(),
+            coming: Came::Disk,
             told: Seq(0),
             pacing: Pacing::default(),
             repair: Repair::default(),

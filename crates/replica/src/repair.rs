@@ -16,7 +16,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use whither_gossip::Route;
 use whither_model::durable::Row;
-use whither_model::{Epoch, Instant, MemberState, NodeId, Origin, Seq};
+use whither_model::{Came, Epoch, Instant, MemberState, NodeId, Origin, Seq};
 
 /// Repairs under way.
 #[derive(Debug, Default)]
@@ -281,6 +281,7 @@ impl Replica {
             }
             for row in section.rows.iter().filter(|row| complete.contains(row.seq)) {
                 self.counters.rows_repaired += 1;
+                self.coming = Came::Repair;
                 self.merge_row(origin, row.seq, row);
             }
             for (first, last) in complete.as_slice() {

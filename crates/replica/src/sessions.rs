@@ -48,6 +48,11 @@ impl Sessions {
         session.is_some_and(|session| session.standing == Standing::Lost)
     }
 
+    /// Whether the session on which this row was registered is held now; `None`: it is on none.
+    pub(crate) fn holds(&self, row: RowIx) -> Option<bool> {
+        self.of.get(&row).map(|session| self.is_open(*session))
+    }
+
     pub(crate) fn is_open(&self, session: SessionId) -> bool {
         self.known.get(&session).is_some_and(|session| matches!(session.standing, Standing::Open { .. }))
     }

@@ -5,7 +5,7 @@ use crate::timers::Timer;
 use crate::{Replica, catalog};
 use alloc::collections::BTreeMap;
 use core::time::Duration;
-use whither_model::{Health, Instance, InstanceId, Outcome, Refusal, Registration, ServiceName, State};
+use whither_model::{Came, Health, Instance, InstanceId, Outcome, Refusal, Registration, ServiceName, State};
 
 /// A weight rises in so many steps: each is a change that everybody hears of.
 const RAMP_STEPS: u8 = 5;
@@ -34,6 +34,11 @@ impl Findings {
             self.reports.insert(row, health);
         }
         self.combined(row)
+    }
+
+    /// What the checks of an instance say, if it has any.
+    pub(crate) fn verdict(&self, row: RowIx) -> Option<Health> {
+        self.verdicts.get(&row).copied()
     }
 
     /// What there is to say of an instance that fell silent and speaks again.
@@ -75,6 +80,7 @@ impl Replica {
         Instance {
             share,
             leaving: false,
+            came: Came::Own,
             owner: self.me.node,
             version: whither_model::Version::default(),
             claimed_at: before.map_or(self.now.wall, |before| before.claimed_at),

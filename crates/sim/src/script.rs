@@ -121,6 +121,7 @@ impl Narrator {
             }
             Some(Ok(Outcome::Renewed { lease: Some(lease) })) => format!("ok, {} ms more", lease.as_millis()),
             Some(Ok(Outcome::Renewed { lease: None })) => "ok, no lease".into(),
+            Some(Ok(Outcome::Witnessed(all))) => format!("{all:?}"),
             Some(Ok(Outcome::RenewedMany { unknown })) => format!("ok, {} unknown", unknown.len()),
             Some(Ok(Outcome::Opened { session })) => format!("ok {session}"),
             Some(Ok(Outcome::Ended { instances })) => format!("ok, {instances} ended"),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use whither_directory::{Listed, Status};
 use whither_model::check::{Check, Pace, PortChoice, Probe};
 use whither_model::{
-    Ack, Command, Health, InstanceId, Outcome, Port, PortName, Registration, ServiceName, SessionEnd, State, Upkeep,
+    Ack, Came, Command, Health, InstanceId, Outcome, Port, PortName, Registration, ServiceName, SessionEnd, State,
+    Testimony, Upkeep,
 };
 use whither_sim::{Setup, World, checkers};
 
@@ -156,4 +157,39 @@ fn a_weight_rises_after_the_instance_came_into_service() {
     tell(&mut world, set(State::Draining));
     tell(&mut world, set(State::Up));
     assert_eq!(weight(&world), 20);
+}
+
+#[test]
+fn an_owner_tells_when_each_witness_last_testified_and_everybody_how_it_heard() {
+    let mut world = world();
+    let Outcome::Opened { session } = tell(&mut world, Command::OpenSession { grace: Duration::from_secs(60) }) else {
+        panic!("opened")
+    };
+    let lease = Some(Duration::from_secs(10));
+    register(&mut world, Registration { session: Some(session), lease, ..registration(checked()) });
+    judge(&mut world, Health::Warning);
+    world.run_for(Duration::from_secs(2));
+    tell(&mut world, Command::Renew { service: service(), id: id(), health: None });
+    world.run_for(Duration::from_secs(3));
+    let Outcome::Witnessed(all) = tell(&mut world, Command::Witnesses { instances: vec![(service(), id())] }) else {
+        panic!("witnessed")
+    };
+    let [session, lease, checks] = all[0][..] else { panic!("three: {all:?}") };
+    assert_eq!((session, checks), (Testimony::Session { held: true }, Testimony::Checks { health: Health::Warning }));
+    let Testimony::Lease { renewed, left } = lease else { panic!("a lease: {lease:?}") };
+    assert_eq!((renewed.as_secs(), left.as_secs()), (3, 6));
+
+    let came = |world: &World, node: usize| -> Came {
+        let view = world.view(node).expect("it runs");
+        view.service(&service()).expect("known").instance(&id()).expect("listed").instance.came
+    };
+    assert_eq!([came(&world, 0), came(&world, 1), came(&world, 2)], [Came::Own, Came::Broadcast, Came::Broadcast]);
+    world.crash(1);
+    world.boot(1);
+    assert_eq!(came(&world, 1), Came::Disk);
+    world.crash(2);
+    judge(&mut world, Health::Passing);
+    world.boot(2);
+    world.run_for(Duration::from_secs(3));
+    assert_eq!(came(&world, 2), Came::Repair);
 }

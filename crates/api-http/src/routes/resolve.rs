@@ -2,8 +2,9 @@
 
 use super::App;
 use super::paths::{InService, OfInstance};
+use super::register::submit;
 use crate::answer::{self, Instances, millis};
-use crate::convert::{self, InstanceOut, ServiceOut, Text};
+use crate::convert::{self, InstanceOut, ServiceOut, Testimonies, Text};
 use crate::json;
 use crate::problem::{self, Problem};
 use crate::query::Query;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use whither_directory::{Cursor, Listed, Ready, Selection, ServiceView, Status, View};
-use whither_model::Instant;
+use whither_model::{Command, InstanceId, Instant, Outcome, ServiceName};
 
 type Answered = Result<Response<Body>, Problem>;
 
@@ -97,7 +98,7 @@ impl Wanted {
     }
 
     /// What to answer. Filters come before the selection, so that a time-out cannot empty a filtered answer either.
-    fn instances(&self, service: &ServiceView, now: Instant) -> Instances {
+    fn instances(&self, service: &ServiceView, testimonies: &Testimonies, now: Instant) -> Instances {
         if !self.filters() && !self.explain {
             return Instances::Ready(if self.all { Ready::JsonAll } else { Ready::JsonSelected });
         }
@@ -112,8 +113,9 @@ impl Wanted {
         let shown: Vec<_> =
             matching.into_iter().filter(|listed| self.all || convert::is_chosen(listed.status, selection)).collect();
         let protected = selection == Selection::LastKnown || shown.iter().any(|listed| listed.status == Status::Held);
-        let array = convert::array(shown.into_iter().map(|listed| {
-            if self.explain { InstanceOut::explained(listed, selection, now) } else { InstanceOut::new(listed) }
+        let array = convert::array(shown.into_iter().map(|listed| match self.explain {
+            true => InstanceOut::explained(listed, selection, testimonies, now),
+            false => InstanceOut::new(listed),
         }));
         // Reasons hold ages, which move although nothing changed.
         Instances::Made { array, selection, protected, cacheable: !self.explain }
@@ -187,8 +189,12 @@ pub(super) async fn service(
     headers: HeaderMap,
 ) -> Answered {
     let wanted = Wanted::parse(&uri)?;
+    let testimonies = match wanted.explain {
+        true => testimonies(&app, &name, None).await?,
+        false => Testimonies::new(),
+    };
     let now = app.directory.clock().now();
-    let choose = |_: &View, service: &ServiceView| wanted.instances(service, now);
+    let choose = |_: &View, service: &ServiceView| wanted.instances(service, &testimonies, now);
     Ok(answer::service(&app, &name, &headers, choose).map(Body::new))
 }
 
@@ -225,15 +231,40 @@ pub(super) struct OneInstanceOut<'a> {
 )]
 pub(super) async fn instance(State(app): State<Arc<App>>, OfInstance(name, id): OfInstance, uri: Uri) -> Answered {
     let explain = Query::parse(uri.query(), &["explain"], &[])?.flag("explain")?;
+    let testimonies = if explain { testimonies(&app, &name, Some(&id)).await? } else { Testimonies::new() };
     let view = app.directory.view();
     let service = view.service(&name).ok_or_else(|| Problem::unknown_service(&name))?;
     let listed = service.instance(&id).ok_or_else(|| Problem::unknown_instance(&name, &id))?;
     let now = app.directory.clock().now();
     // The service's age and not the instance's own: another node may have claimed the id since.
     let age = service.age(view.freshness(), now);
-    let instance =
-        if explain { InstanceOut::explained(listed, service.selection(), now) } else { InstanceOut::new(listed) };
+    let instance = match explain {
+        true => InstanceOut::explained(listed, service.selection(), &testimonies, now),
+        false => InstanceOut::new(listed),
+    };
     let index = Text(app.directory.cursor(listed.changed));
     let body = json::line(&OneInstanceOut { instance, age_ms: millis(age), index });
     Ok(answer::read(&app, age, listed.changed, body).map(Body::new))
+}
+
+/// What the witnesses of this node's own instances of a service say: of all of them, or of one.
+async fn testimonies(app: &App, service: &ServiceName, only: Option<&InstanceId>) -> Result<Testimonies, Problem> {
+    let own = app.directory.identity().node;
+    let ids: Vec<InstanceId> = match app.directory.peek().service(service) {
+        Some(view) => view
+            .instances()
+            .iter()
+            .filter(|listed| listed.owner() == own && only.is_none_or(|only| only == listed.id()))
+            .map(|listed| listed.id().clone())
+            .collect(),
+        None => Vec::new(),
+    };
+    if ids.is_empty() {
+        return Ok(Testimonies::new());
+    }
+    let instances = ids.iter().map(|id| (service.clone(), id.clone())).collect();
+    match submit(app, Command::Witnesses { instances }).await? {
+        Outcome::Witnessed(all) => Ok(ids.into_iter().zip(all).collect()),
+        _ => Err(Problem::odd_outcome()),
+    }
 }

@@ -128,6 +128,7 @@ impl NodeDouble {
         Delta::Instance(Arc::new(Instance {
             share: 100,
             leaving: false,
+            came: whither_model::Came::Own,
             registration,
             owner: node(owner),
             version: Version { epoch: EPOCH, seq: Seq(7) },
@@ -183,6 +184,7 @@ impl State {
                 };
                 Ok(Outcome::RenewedMany { unknown: instances.iter().enumerate().filter_map(unknown).collect() })
             }
+            Command::Witnesses { instances } => Ok(Outcome::Witnessed(vec![Vec::new(); instances.len()])),
             Command::SetState { service, id, state, .. } => {
                 let registration = Registration { state, ..self.known(&service, &id)? };
                 self.set(registration);
@@ -233,6 +235,7 @@ impl State {
         let instance = Arc::new(Instance {
             share: 100,
             leaving: false,
+            came: whither_model::Came::Own,
             registration,
             owner: self.own,
             version: self.version(),

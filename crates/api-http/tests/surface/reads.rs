@@ -144,7 +144,8 @@ async fn explain_gives_reasons() {
         json["instances"][0]["explain"],
         json!({
             "age_ms": 2000, "set_by": "000000000000000b.3.7", "claimed_at": "1970-01-01T00:00:01.000Z",
-            "witness": "lease", "index": 12_884_901_891_u64, "chosen": true, "why": "It is in service and well."
+            "witness": "lease", "witnesses": null, "came": "own", "index": 12_884_901_891_u64, "chosen": true,
+            "why": "It is in service and well."
         })
     );
     let silent = &json["instances"][1]["explain"];

@@ -272,9 +272,28 @@ pub(crate) struct Explain {
     pub(crate) claimed_at: String,
     #[serde(default)]
     pub(crate) witness: String,
+    /// Known to its owner alone.
+    #[serde(default)]
+    pub(crate) witnesses: Option<Vec<Testimony>>,
+    #[serde(default)]
+    pub(crate) came: String,
     pub(crate) chosen: bool,
     #[serde(default)]
     pub(crate) why: String,
+}
+
+/// When a witness last testified.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Testimony {
+    pub(crate) witness: String,
+    #[serde(default)]
+    pub(crate) renewed_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) left_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) held: Option<bool>,
+    #[serde(default)]
+    pub(crate) health: Option<String>,
 }
 
 /// The list of nodes.

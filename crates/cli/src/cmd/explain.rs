@@ -9,7 +9,7 @@ pub(crate) use knowledge::Unknown;
 
 use super::Session;
 use super::resolve::{socket, status_tone};
-use crate::agent_api::wire::{Explain, Instance};
+use crate::agent_api::wire::{Explain, Instance, Testimony};
 use crate::agent_api::{AgentApi, ApiError};
 use crate::console::Console;
 use crate::duration;
@@ -110,7 +110,8 @@ fn print(
     }
     for instance in &here.instances {
         let colour = console.style.colour;
-        console.line(&told(instance, colour))?;
+        let testified = others.and_then(|others| others.testified(&instance.id));
+        console.line(&told(instance, testified, colour))?;
     }
     match others {
         Some(others) => console.write(&others::words(others)),
@@ -119,20 +120,21 @@ fn print(
 }
 
 /// One instance: a line of what it is, then what is known of it, a line each.
-fn told(instance: &Instance, colour: bool) -> String {
+fn told(instance: &Instance, testified: Option<&[Testimony]>, colour: bool) -> String {
     let status = status_tone(&instance.status).paint(&visible(&instance.status), colour);
     let mut text = format!("{}  {status}  {}\n", visible(&instance.id), visible(&socket(instance)));
     let Some(explain) = &instance.explain else {
         text.push_str("    the agent does not say why\n");
         return text;
     };
-    for (what, said) in facts(instance, explain) {
+    let testified = explain.witnesses.as_deref().or(testified);
+    for (what, said) in facts(instance, explain, testified) {
         text.push_str(&format!("    {what:<8} {}\n", visible(&said)));
     }
     text
 }
 
-fn facts(instance: &Instance, explain: &Explain) -> [(&'static str, String); 6] {
+fn facts(instance: &Instance, explain: &Explain, testified: Option<&[Testimony]>) -> [(&'static str, String); 6] {
     let owner = match instance.node.as_str() {
         "" => instance.owner.clone(),
         name => format!("{name} ({})", instance.owner),
@@ -147,9 +149,39 @@ fn facts(instance: &Instance, explain: &Explain) -> [(&'static str, String); 6] 
     [
         ("given", format!("{}: {}", if explain.chosen { "yes" } else { "no" }, explain.why)),
         ("owner", format!("{owner}, {}", instance.owner_state)),
-        ("witness", witness),
-        ("set by", format!("change {}, at {}", explain.set_by, instance.changed_at)),
+        ("witness", witnesses(witness, testified)),
+        ("set by", format!("change {}, at {}{}", explain.set_by, instance.changed_at, came(&explain.came))),
         ("claimed", format!("at {}", explain.claimed_at)),
         ("known", format!("to within {}", duration::words(explain.age_ms))),
     ]
+}
+
+/// Who testifies, and when each last did, if its owner was heard.
+fn witnesses(witness: String, testified: Option<&[Testimony]>) -> String {
+    let said: Vec<String> = testified.unwrap_or_default().iter().filter_map(testimony).collect();
+    if said.is_empty() { witness } else { format!("{witness}: {}", said.join(", ")) }
+}
+
+fn testimony(testimony: &Testimony) -> Option<String> {
+    let Testimony { witness, renewed_ms, left_ms, held, health } = testimony;
+    match (renewed_ms, held, health) {
+        (Some(renewed), _, _) if *left_ms == Some(0) => {
+            Some(format!("{witness} ran out, last renewed {} ago", duration::words(Some(*renewed))))
+        }
+        (Some(renewed), _, _) => Some(format!("{witness} renewed {} ago", duration::words(Some(*renewed)))),
+        (_, Some(true), _) => Some(format!("{witness} held at this moment")),
+        (_, Some(false), _) => Some(format!("{witness} not held")),
+        (_, _, Some(health)) => Some(format!("{witness} say {health}")),
+        _ => None,
+    }
+}
+
+fn came(came: &str) -> &'static str {
+    match came {
+        "own" => ", said here",
+        "broadcast" => ", came by broadcast",
+        "repair" => ", came by repair: the broadcast had not brought it",
+        "disk" => ", from disk: nothing newer has been heard since this agent started",
+        _ => "",
+    }
 }

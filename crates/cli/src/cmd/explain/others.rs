@@ -2,7 +2,7 @@
 
 use super::Asked;
 use super::knowledge::Knowledge;
-use crate::agent_api::wire::{Instance, Node, Nodes};
+use crate::agent_api::wire::{Instance, Node, Nodes, Testimony};
 use crate::agent_api::{AgentApi, ApiError, Method, Target};
 use crate::duration;
 use crate::table::visible;
@@ -36,12 +36,20 @@ pub(super) struct Others {
     /// Whether any of those that were asked knows of it.
     #[serde(skip)]
     known: bool,
+    /// What owners say of the witnesses of their instances, by instance.
+    #[serde(skip)]
+    testified: BTreeMap<String, Vec<Testimony>>,
 }
 
 impl Others {
     /// Whether none of those that were asked knows of it.
     pub(super) fn nobody_knows(&self) -> bool {
         !self.known
+    }
+
+    /// When the witnesses of this instance last testified, in its owner's words.
+    pub(super) fn testified(&self, instance: &str) -> Option<&[Testimony]> {
+        self.testified.get(instance).map(Vec::as_slice)
     }
 }
 
@@ -118,6 +126,11 @@ impl Others {
             Err(error) => return self.unanswered.push(Silent { node, name, why: error.to_string() }),
         };
         let known = there.unknown.is_none();
+        for instance in there.instances.iter().filter(|instance| instance.owner == node) {
+            if let Some(witnesses) = instance.explain.as_ref().and_then(|explain| explain.witnesses.clone()) {
+                self.testified.insert(instance.id.clone(), witnesses);
+            }
+        }
         self.known |= known;
         let instances = differences(&here.instances, &there.instances);
         if instances.is_empty() && known == here.unknown.is_none() {
