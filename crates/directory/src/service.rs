@@ -217,6 +217,7 @@ pub struct ServiceView {
     instances: Vec<Arc<Listed>>,
     selected: Box<[u32]>,
     selection: Selection,
+    protected: bool,
     absent: Box<[KnownUntil]>,
     pub(crate) removals: Removals,
     pub(crate) changed: Arc<Notify>,
@@ -277,7 +278,9 @@ impl ServiceView {
             .filter_map(|listed| listed.known.clone())
             .collect();
         let ready = std::array::from_fn(|_| OnceLock::new());
-        Self { name, index, instances, selected, selection, absent, removals, changed, ready }
+        let held = |at: &u32| instances[*at as usize].status == Status::Held;
+        let protected = selection == Selection::LastKnown || selected.iter().any(held);
+        Self { name, index, instances, selected, selection, protected, absent, removals, changed, ready }
     }
 
     /// Its name.
@@ -311,7 +314,7 @@ impl ServiceView {
     /// Whether a guard keeps something in this answer that would otherwise be gone from it.
     #[must_use]
     pub fn is_protected(&self) -> bool {
-        self.selection == Selection::LastKnown || self.selected().any(|listed| listed.status == Status::Held)
+        self.protected
     }
 
     /// The instances to give to a caller who wants to be served, sorted by id. See [`Selection`].

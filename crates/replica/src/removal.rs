@@ -198,6 +198,9 @@ impl Replica {
 
     /// An own row that somebody overruled is removed; an own overrule of what has changed since is taken back.
     pub(crate) fn obey_overrules(&mut self, ix: RowIx) {
+        if self.overrules.is_empty() {
+            return;
+        }
         let row = self.rows.row(ix);
         let (owner, key, version, lives) = (row.key.node, Arc::clone(&row.key.key), row.version, row.value.is_some());
         if owner == self.me.node {

@@ -128,7 +128,8 @@ impl Listing {
                 ended => return ended,
             }
         }
-        match delete(&Target::instance(service, id)) {
+        // At once: the server has ended, which is more than somebody's word.
+        match delete(&Target::instance(service, id).query("force", "true")) {
             Err(ApiError::Refused { status: 404, .. }) => Ok(()),
             ended => ended,
         }
