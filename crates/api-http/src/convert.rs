@@ -1,17 +1,19 @@
 //! From the model to the JSON that clients see.
 
+pub(crate) mod checks;
 pub(crate) mod registration;
 
 use crate::answer::millis;
 use crate::json;
 use bytes::Bytes;
+use checks::{CheckDocument, Checks};
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use whither_directory::{Listed, NodeView, Selection, ServiceView, Status};
-use whither_model::{Instant, NodeId, Port, Registration, WallTime};
+use whither_model::{Check, Instant, NodeId, Port, Registration, WallTime};
 
 /// Shows a value as the text it prints.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,10 @@ pub(crate) struct InstanceOut<'a> {
     status: &'static str,
     /// Its lease, milliseconds; null if it has none.
     ttl_ms: Option<u64>,
+    /// How its owner finds out whether it works; absent when it has no checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<CheckDocument>>)]
+    checks: Option<Checks<'a>>,
     /// The id of the node that speaks for it.
     #[schema(value_type = String)]
     owner: Text<NodeId>,
@@ -105,8 +111,8 @@ pub(crate) struct Explain {
     /// When its owner first heard of it (RFC 3339).
     #[schema(value_type = String)]
     claimed_at: Text<WallTime>,
-    /// Who testifies that it lives: `session` (its process holds a connection), `lease` (it renews), both as `session and
-    /// lease`, or `registrant` (it counts until it is told otherwise).
+    /// Who testifies that it lives: `session` (its process holds a connection), `lease` (it renews), `check` (its agent looks), several
+    /// as `session and lease`, or `registrant` (it counts until it is told otherwise).
     witness: &'static str,
     /// When it last changed in this node's views.
     index: u64,
@@ -133,6 +139,7 @@ impl<'a> InstanceOut<'a> {
             health: registration.health.as_str(),
             status: listed.status.as_str(),
             ttl_ms: millis(registration.lease),
+            checks: checks_of(registration).map(Checks),
             owner: Text(listed.owner()),
             node: listed.owner_name.as_str(),
             owner_state: listed.owner_state.as_str(),
@@ -167,12 +174,21 @@ pub(crate) fn is_chosen(status: Status, selection: Selection) -> bool {
     }
 }
 
+fn checks_of(registration: &Registration) -> Option<&[Check]> {
+    registration.upkeep.as_ref().map(|upkeep| &*upkeep.checks).filter(|checks| !checks.is_empty())
+}
+
 fn witness(registration: &Registration) -> &'static str {
-    match (registration.session, registration.lease) {
-        (Some(_), Some(_)) => "session and lease",
-        (Some(_), None) => "session",
-        (None, Some(_)) => "lease",
-        (None, None) => "registrant",
+    let (session, lease) = (registration.session.is_some(), registration.lease.is_some());
+    match (session, lease, checks_of(registration).is_some()) {
+        (true, true, true) => "session, lease and check",
+        (true, true, false) => "session and lease",
+        (true, false, true) => "session and check",
+        (true, false, false) => "session",
+        (false, true, true) => "lease and check",
+        (false, true, false) => "lease",
+        (false, false, true) => "check",
+        (false, false, false) => "registrant",
     }
 }
 

@@ -5,6 +5,7 @@ use crate::probe::words;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::net::SocketAddr;
@@ -12,7 +13,26 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use whither_model::Invalid;
 use whither_model::check::Tls;
+
+/// Reads the certificates of authorities, one after the other in PEM (RFC 7468).
+///
+/// # Errors
+/// [`Invalid`]: one cannot be read, or there is none.
+pub fn authorities(pem: &[u8]) -> Result<RootCertStore, Invalid> {
+    let mut roots = RootCertStore::empty();
+    for (at, read) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let bad = |why: String| Invalid::new(format!("certificate {}", at + 1), why);
+        let certificate = read.map_err(|error| bad(format!("cannot be read: {error}")))?;
+        roots.add(certificate).map_err(|error| bad(format!("cannot be an authority: {error}")))?;
+    }
+    if roots.is_empty() {
+        let right = "there is none; expected certificates in PEM, which begin with -----BEGIN CERTIFICATE-----";
+        return Err(Invalid::new("certificates", right));
+    }
+    Ok(roots)
+}
 
 /// TLS as a check speaks it: version 1.2 or 1.3, a full handshake each time, so that each run looks at the certificate.
 pub(crate) struct Trust {

@@ -1,5 +1,6 @@
 //! The handle that surfaces hold.
 
+use crate::checkup::Checkups;
 use crate::clock::Clock;
 use crate::freshness::Freshness;
 use crate::shards::Shards;
@@ -48,6 +49,7 @@ pub struct Directory {
     changed: watch::Sender<Index>,
     commands: mpsc::Sender<Envelope>,
     vitals: Vitals,
+    pub(crate) checkups: Checkups,
 }
 
 impl Directory {
@@ -73,6 +75,7 @@ impl Directory {
             changed: watch::Sender::new(index),
             commands,
             vitals: Vitals::default(),
+            checkups: Checkups::default(),
         };
         (Arc::new(directory), queue)
     }

@@ -5,6 +5,7 @@
 //! slow reader is coalesced and never blocks anybody.
 
 mod addresses;
+mod checkup;
 mod clock;
 mod directory;
 mod freshness;
@@ -15,6 +16,7 @@ mod view;
 pub mod vitals;
 pub mod watch;
 
+pub use checkup::{CheckReport, CheckRun, Checkup, Client, Named, OwnChanges};
 pub use clock::Clock;
 pub use directory::{Directory, Envelope, Identity};
 pub use freshness::{Freshness, KnownUntil};
