@@ -2,6 +2,8 @@
 
 mod agent;
 mod ca;
+mod check;
+mod checks;
 mod completions;
 mod config;
 mod deregister;
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Services(services::Args),
     /// Show where a service is, and how sure that is
     Resolve(resolve::Args),
+    /// Show what an instance's checks found
+    Checks(checks::Args),
     /// Print what changes, as it changes
     Watch(watch::Args),
     /// Make the agent look for a cluster
@@ -124,6 +128,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Nodes(args) => nodes::run(&args, &mut session()),
         Command::Services(args) => services::run(&args, &mut session()),
         Command::Resolve(args) => resolve::run(&args, &mut session()),
+        Command::Checks(args) => checks::run(&args, &mut session()),
         Command::Watch(args) => watch::run(&args, &mut session()),
         Command::Join(args) => join::run(&args, &mut session()),
         Command::Leave(args) => leave::run(&args, &mut session()),

@@ -1,5 +1,6 @@
 //! What must be true of agents as their users meet them, one file per story.
 
+mod checks;
 mod copy;
 mod crashes;
 mod death;
