@@ -142,3 +142,20 @@ impl ServerCertVerifier for Anybody {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_read_or_refused_with_what_would_be_right() {
+        let certificate = || rcgen::generate_simple_self_signed(["x.example".to_owned()]).unwrap().cert.pem();
+        assert_eq!(authorities((certificate() + &certificate()).as_bytes()).unwrap().len(), 2);
+        for none in ["", "not PEM at all"] {
+            let bad = authorities(none.as_bytes()).unwrap_err();
+            assert!(bad.problem.contains("BEGIN CERTIFICATE"), "{bad}");
+        }
+        let broken = certificate() + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(authorities(broken.as_bytes()).unwrap_err().field, "certificate 2");
+    }
+}

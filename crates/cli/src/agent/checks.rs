@@ -42,7 +42,7 @@ impl Checks {
     /// The system gives no thread, or no event loop for it.
     pub(crate) fn start(directory: &Arc<Directory>, plan: CheckPlan) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let admission = Admission::new(plan.runner.allow.clone());
+        let admission = Admission::new(plan.runner.allow.clone(), directory.identity().advertise.ip());
         let mut config = plan.runner;
         // Who may have loopback checked is decided at registration, where it is known who asks. What is on loopback here was admitted.
         config.allow.extend(admission::loopback());

@@ -9,12 +9,14 @@ use whither_directory::Client;
 #[derive(Debug)]
 pub(super) struct Admission {
     allow: Vec<Network>,
+    advertised: IpAddr,
 }
 
 impl Admission {
-    /// `allow`: what may be checked whoever asks, in the agent's configuration.
-    pub(super) const fn new(allow: Vec<Network>) -> Self {
-        Self { allow }
+    /// `allow`: what may be checked whoever asks, in the agent's configuration. `advertised`: where others reach this host, which behind
+    /// address translation no interface shows.
+    pub(super) const fn new(allow: Vec<Network>, advertised: IpAddr) -> Self {
+        Self { allow, advertised }
     }
 
     /// Whether `client` may have something at `claimed` checked. `is_own` says whether an address is this host's.
@@ -31,7 +33,10 @@ impl Admission {
         }
         let is_allowed = self.allow.iter().any(|network| network.contains(claimed));
         let is_clients = matches!(client, Client::At(address) if address.to_canonical() == claimed);
-        let is_hosts = || client.is_on_this_host() && (claimed.is_loopback() || is_own(claimed));
+        let is_hosts = || {
+            let is_own = claimed.is_loopback() || claimed == self.advertised.to_canonical() || is_own(claimed);
+            client.is_on_this_host() && is_own
+        };
         if is_allowed || is_clients || is_hosts() {
             return Ok(());
         }
@@ -71,6 +76,7 @@ mod tests {
     use super::*;
 
     const HOSTS: &str = "10.0.0.5";
+    const ADVERTISED: &str = "203.0.113.5";
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -82,7 +88,7 @@ mod tests {
 
     /// Whether it is admitted by an agent at 10.0.0.5.
     fn admits(allow: &[&str], claimed: &str, client: Client) -> bool {
-        let admission = Admission::new(allow.iter().map(|text| text.parse().unwrap()).collect());
+        let admission = Admission::new(allow.iter().map(|text| text.parse().unwrap()).collect(), ip(ADVERTISED));
         admission.admit(ip(claimed), client, |address| address == ip(HOSTS)).is_ok()
     }
 
@@ -90,7 +96,8 @@ mod tests {
     fn a_client_may_have_itself_checked_and_nobody_else() {
         assert!(admits(&[], "10.0.0.7", at("10.0.0.7")));
         assert!(admits(&[], "10.0.0.7", at("::ffff:10.0.0.7")), "as a socket for both kinds shows it");
-        for claimed in ["10.0.0.8", HOSTS, "127.0.0.1", "::1", "::ffff:127.0.0.1", "192.168.0.1", "8.8.8.8"] {
+        for claimed in ["10.0.0.8", HOSTS, ADVERTISED, "127.0.0.1", "::1", "::ffff:127.0.0.1", "192.168.0.1", "8.8.8.8"]
+        {
             assert!(!admits(&[], claimed, at("10.0.0.7")), "{claimed}");
         }
     }
@@ -98,7 +105,7 @@ mod tests {
     #[test]
     fn who_is_on_this_host_may_have_it_checked_by_any_of_its_addresses() {
         for client in [Client::Local, at("127.0.0.1"), at("::1"), at("::ffff:127.0.0.1")] {
-            for claimed in ["127.0.0.1", "127.1.2.3", "::1", HOSTS] {
+            for claimed in ["127.0.0.1", "127.1.2.3", "::1", HOSTS, ADVERTISED] {
                 assert!(admits(&[], claimed, client), "{claimed} for {client:?}");
             }
             assert!(!admits(&[], "10.0.0.6", client), "but no other host, for {client:?}");
@@ -130,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_address_who_asked_and_the_way_out() {
-        let said = Admission::new(Vec::new()).admit(ip("10.0.0.9"), at("10.0.0.7"), |_| false).unwrap_err();
+        let said =
+            Admission::new(Vec::new(), ip(ADVERTISED)).admit(ip("10.0.0.9"), at("10.0.0.7"), |_| false).unwrap_err();
         for part in ["10.0.0.9", "10.0.0.7", "checks.allow"] {
             assert!(said.contains(part), "{said}");
         }

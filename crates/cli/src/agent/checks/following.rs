@@ -151,7 +151,7 @@ impl Following {
         loop {
             self.tell();
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = told_to(&mut stop) => return,
                 _ = verdicts.recv_many(&mut taken, VERDICTS_AT_ONCE) => taken.drain(..).for_each(|one| self.hear(one)),
                 Some(told) = self.telling.join_next(), if !self.telling.is_empty() => self.told(told),
                 names = changes.next() => self.follow_all(names).await,
@@ -302,6 +302,11 @@ impl Following {
     }
 }
 
+async fn told_to(stop: &mut watch::Receiver<bool>) {
+    // That nobody is left who could say so is as good.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
 async fn until(pause: Option<Instant>) {
     match pause {
         Some(until) => sleep_until(until).await,
@@ -326,3 +331,6 @@ fn believed(listed: &Listed, epoch: Epoch) -> Option<Health> {
         Health::Critical | Health::Silent => Health::Critical,
     })
 }
+
+#[cfg(test)]
+mod tests;
