@@ -54,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "ttl", help_heading = "How it is")]
     keep: bool,
     /// How the agent is to find out whether it works, at its first port: http:/PATH, https:/PATH, tcp, grpc or
-    /// grpc:SERVICE; may be repeated. Until the first one passed it is critical
+    /// grpc:SERVICE; may be repeated. Until all have passed once it is critical
     #[arg(long, help_heading = "How it is")]
     check: Vec<Check>,
     /// From one look of the agent to the next, 100ms to 1d [default: 10s]
