@@ -1,10 +1,12 @@
 //! From the model to the JSON that clients see.
 
+pub(crate) mod checks;
 pub(crate) mod registration;
 
 use crate::answer::millis;
 use crate::json;
 use bytes::Bytes;
+use checks::{CheckDocument, Checks};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use whither_directory::{Listed, NodeView, Selection, ServiceView, Status};
-use whither_model::{InstanceId, Instant, NodeId, Port, Registration, Testimony, WallTime};
+use whither_model::{Check, InstanceId, Instant, NodeId, Port, Registration, Testimony, WallTime};
 
 /// Shows a value as the text it prints.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,10 @@ pub(crate) struct InstanceOut<'a> {
     status: &'static str,
     /// Its lease, milliseconds; null if it has none.
     ttl_ms: Option<u64>,
+    /// How its owner finds out whether it works; absent when it has no checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<CheckDocument>>)]
+    checks: Option<Checks<'a>>,
     /// The id of the node that speaks for it.
     #[schema(value_type = String)]
     owner: Text<NodeId>,
@@ -106,8 +112,8 @@ pub(crate) struct Explain {
     /// When its owner first heard of it (RFC 3339).
     #[schema(value_type = String)]
     claimed_at: Text<WallTime>,
-    /// Who testifies that it lives: `session` (its process holds a connection), `lease` (it renews), both as `session and
-    /// lease`, or `registrant` (it counts until it is told otherwise).
+    /// Who testifies that it lives: `session` (its process holds a connection), `lease` (it renews), `check` (its agent looks), several
+    /// as `session and lease`, or `registrant` (it counts until it is told otherwise).
     witness: &'static str,
     /// When each of them last testified; known to its owner alone, null elsewhere: ask it with `?from=`.
     witnesses: Option<Vec<TestimonyOut>>,
@@ -174,6 +180,7 @@ impl<'a> InstanceOut<'a> {
             health: registration.health.as_str(),
             status: listed.status.as_str(),
             ttl_ms: millis(registration.lease),
+            checks: checks_of(registration).map(Checks),
             owner: Text(listed.owner()),
             node: listed.owner_name.as_str(),
             owner_state: listed.owner_state.as_str(),
@@ -210,12 +217,21 @@ pub(crate) fn is_chosen(status: Status, selection: Selection) -> bool {
     }
 }
 
+fn checks_of(registration: &Registration) -> Option<&[Check]> {
+    registration.upkeep.as_ref().map(|upkeep| &*upkeep.checks).filter(|checks| !checks.is_empty())
+}
+
 fn witness(registration: &Registration) -> &'static str {
-    match (registration.session, registration.lease) {
-        (Some(_), Some(_)) => "session and lease",
-        (Some(_), None) => "session",
-        (None, Some(_)) => "lease",
-        (None, None) => "registrant",
+    let (session, lease) = (registration.session.is_some(), registration.lease.is_some());
+    match (session, lease, checks_of(registration).is_some()) {
+        (true, true, true) => "session, lease and check",
+        (true, true, false) => "session and lease",
+        (true, false, true) => "session and check",
+        (true, false, false) => "session",
+        (false, true, true) => "lease and check",
+        (false, true, false) => "lease",
+        (false, false, true) => "check",
+        (false, false, false) => "registrant",
     }
 }
 

@@ -15,14 +15,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use whither_directory::Ready;
+use whither_directory::{Client, Ready};
 use whither_model::ServiceName;
 
-/// One per server, whatever it listens on; clones are cheap.
+/// One per server, whatever it listens on; clones, one for each connection, are cheap.
 #[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) app: Arc<App>,
     pub(crate) router: Router,
+    /// Who is at the other end of the connection.
+    pub(crate) client: Client,
 }
 
 impl Front {
@@ -57,10 +59,13 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Error = Infallible;
     type Future = Either<ReadyFuture<Result<Self::Response, Infallible>>, Routed>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         if let Some(response) = self.straight(&request) {
             self.app.metrics.answered(response.status());
             return Either::Left(ready(Ok(response.map(FrontBody::Straight))));
+        }
+        if !request.method().is_safe() {
+            request.extensions_mut().insert(self.client);
         }
         let mut router = self.router.clone();
         let future = route(&mut router, request.map(RoutedBody::new));

@@ -157,6 +157,11 @@ impl Fields {
         }
     }
 
+    /// Where the object itself is.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Where the field `name` is in the document, for example `[17].weight`.
     pub(crate) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }

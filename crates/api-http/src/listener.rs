@@ -3,6 +3,7 @@
 use rustix::net::{RecvFlags, recv};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -29,7 +30,10 @@ impl Listener {
 
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         Poll::Ready(Ok(match self {
-            Self::Tcp(listener) => Accepted::Tcp(ready!(listener.poll_accept(context))?.0),
+            Self::Tcp(listener) => {
+                let (stream, from) = ready!(listener.poll_accept(context))?;
+                Accepted::Tcp(stream, from)
+            }
             Self::Unix(listener) => Accepted::Unix(ready!(listener.poll_accept(context))?.0),
         }))
     }
@@ -37,7 +41,7 @@ impl Listener {
 
 /// A connection that was just accepted.
 pub(crate) enum Accepted {
-    Tcp(TcpStream),
+    Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use whither_directory::Directory;
 use whither_model::name::BadName;
-use whither_model::{InstanceId, Invalid, Refusal, ServiceName};
+use whither_model::{InstanceId, Invalid, NodeId, Refusal, ServiceName};
 
 /// Which kind of problem, and with it the status code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,13 +149,28 @@ impl Problem {
             Refusal::Disk(_) => Slug::Disk,
             Refusal::Unavailable(_) => Slug::Unavailable,
         };
-        let mut problem = Self::new(slug, refusal.to_string());
-        if let Refusal::NotOwner { owner, .. } = refusal {
-            let view = directory.peek();
-            let name = view.node(*owner).map(|node| node.member.name.as_str().to_owned());
-            problem.owner = Some(Owner { id: owner.to_string(), name: name.filter(|name| !name.is_empty()) });
+        let problem = Self::new(slug, refusal.to_string());
+        match refusal {
+            Refusal::NotOwner { owner, .. } => problem.owned(*owner, directory),
+            _ => problem,
         }
-        problem
+    }
+
+    /// What only the owner knows was asked of another node.
+    pub(crate) fn known_to(owner: NodeId, directory: &Directory) -> Self {
+        let problem = Self::new(Slug::NotOwner, String::new()).owned(owner, directory);
+        let name = problem.owner.as_ref().and_then(|owner| owner.name.clone()).unwrap_or_else(|| owner.to_string());
+        let detail = format!(
+            "what checks found stays with the node that runs them, {name} ({owner}); ask it, or here with ?from={name}"
+        );
+        Self { detail, ..problem }
+    }
+
+    fn owned(mut self, owner: NodeId, directory: &Directory) -> Self {
+        let view = directory.peek();
+        let name = view.node(owner).map(|node| node.member.name.as_str().to_owned());
+        self.owner = Some(Owner { id: owner.to_string(), name: name.filter(|name| !name.is_empty()) });
+        self
     }
 
     /// The response that carries it.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
-use whither_directory::Directory;
+use whither_directory::{Client, Directory};
 
 /// The first bytes of every HTTP/2 connection (RFC 9113 section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,7 +43,7 @@ pub async fn serve(
     let mut listeners = Listeners::new(listeners)?;
     let addresses = listeners.shown();
     let (app, router) = routes::build(directory, config);
-    let front = Front { app: Arc::clone(&app), router: guarded(&app, router) };
+    let front = Front { app: Arc::clone(&app), router: guarded(&app, router), client: Client::Unknown };
     tracing::debug!(%addresses, "the HTTP API answers");
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
@@ -53,8 +53,14 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (address, accepted) = listeners.accept() => match accepted {
-                Ok(Accepted::Tcp(stream)) => admit(&mut connections, &front, stream, 0),
-                Ok(Accepted::Unix(stream)) => admit(&mut connections, &front, stream, SPARE_CONNECTIONS),
+                Ok(Accepted::Tcp(stream, from)) => {
+                    let front = Front { client: Client::At(from.ip().to_canonical()), ..front.clone() };
+                    admit(&mut connections, front, stream, 0);
+                }
+                Ok(Accepted::Unix(stream)) => {
+                    let front = Front { client: Client::Local, ..front.clone() };
+                    admit(&mut connections, front, stream, SPARE_CONNECTIONS);
+                }
                 Err(fault) => {
                     app.metrics.accept_failures.add(1);
                     tracing::warn!(%address, %fault, "a connection could not be accepted");
@@ -87,14 +93,13 @@ fn guarded(app: &Arc<App>, router: Router) -> Router {
 }
 
 /// Serves `stream`, unless as many connections are open as there may be, and `spare` more.
-fn admit(connections: &mut JoinSet<()>, front: &Front, stream: impl Stream, spare: usize) {
+fn admit(connections: &mut JoinSet<()>, front: Front, stream: impl Stream, spare: usize) {
     let metrics = &front.app.metrics;
     if !metrics.connections.try_raise(front.app.config.connections_max.saturating_add(spare)) {
         metrics.connections_refused.add(1);
         return;
     }
     let open = OpenConnection(Arc::clone(&front.app));
-    let front = front.clone();
     connections.spawn(async move {
         if let Err(fault) = connection(stream, front).await {
             tracing::debug!(%fault, "a connection ended early");

@@ -122,6 +122,10 @@ impl Book {
         self.keys.get(key)?.iter().filter_map(|id| self.get(*id)).find(|slot| &*slot.name == check)
     }
 
+    pub(crate) fn all(&self, key: &Key) -> Vec<Arc<Slot>> {
+        self.keys.get(key).into_iter().flatten().filter_map(|id| self.get(*id)).cloned().collect()
+    }
+
     /// How many checks there are, and how many of them run.
     pub(crate) fn count(&self) -> (usize, usize) {
         (self.entries.len(), self.entries.len() - self.agenda.len())

@@ -9,6 +9,9 @@ use whither_model::check::{self, CHECKS_MAX, Http, Tls};
 use whither_model::random::mix;
 use whither_model::{Check, InstanceId, Invalid, Pace, Port, Probe, ServiceName};
 
+/// Checks of one instance that its agent runs: as many as may be asked for over the API, and as many of its configuration.
+pub const LOCAL_CHECKS_MAX: usize = 2 * CHECKS_MAX;
+
 /// Whose checks they are: an instance of a service.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key {
@@ -81,6 +84,19 @@ pub(crate) enum Job {
     Exec(Exec),
 }
 
+impl Job {
+    /// The word for what it does.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Http(_, Http { tls: None, .. }) => "http",
+            Self::Http(_, Http { tls: Some(_), .. }) => "https",
+            Self::Grpc { .. } => "grpc",
+            Self::Exec(_) => "exec",
+        }
+    }
+}
+
 /// What is to be done for one check.
 pub(crate) struct Order {
     pub(crate) name: Arc<str>,
@@ -97,8 +113,8 @@ pub(crate) fn orders(guard: &Guard, target: &Target, checks: &[Check]) -> Result
 
 /// The orders for what the agent's configuration asks for.
 pub(crate) fn local_orders(guard: &Guard, target: &Target, checks: &[LocalCheck]) -> Result<Vec<Order>, crate::NotSet> {
-    if checks.len() > CHECKS_MAX {
-        return Err(Invalid::new("checks", format!("has {} entries; at most {CHECKS_MAX}", checks.len())).into());
+    if checks.len() > LOCAL_CHECKS_MAX {
+        return Err(Invalid::new("checks", format!("has {} entries; at most {LOCAL_CHECKS_MAX}", checks.len())).into());
     }
     let mut orders = Vec::new();
     for (at, LocalCheck { name, probe, pace }) in checks.iter().enumerate() {
@@ -137,7 +153,7 @@ fn own(
     Ok(job(SocketAddr::new(target.address, port), probe).map(|job| Order { name: name.clone(), pace, job }))
 }
 
-fn job(at: SocketAddr, probe: &Probe) -> Option<Job> {
+pub(crate) fn job(at: SocketAddr, probe: &Probe) -> Option<Job> {
     match probe {
         Probe::Tcp { .. } => Some(Job::Tcp(at)),
         Probe::Http(http) => Some(Job::Http(at, http.clone())),

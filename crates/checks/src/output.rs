@@ -1,5 +1,6 @@
 //! What the latest run of a check brought to light, kept where it ran.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use whither_model::{Health, WallTime};
@@ -23,6 +24,19 @@ pub struct Output {
     pub status: Option<Health>,
     /// The verdict after it.
     pub health: Health,
+}
+
+/// Where a check stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// Its name.
+    pub check: Arc<str>,
+    /// http, https, tcp, grpc or exec.
+    pub kind: &'static str,
+    /// Its verdict.
+    pub health: Health,
+    /// Its latest run; `None`: there was none yet.
+    pub latest: Option<Output>,
 }
 
 /// Makes text from elsewhere fit to be kept and shown: control characters, which could speak to a terminal, are replaced,

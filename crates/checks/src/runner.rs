@@ -9,7 +9,7 @@ use crate::probe::{Prober, Wire};
 use crate::slot::Slot;
 use crate::stats::Counters;
 use crate::trust::Trust;
-use crate::{Key, LocalCheck, Network, Output, Standing, Stats, Target, Verdict};
+use crate::{Key, LocalCheck, Network, Output, Report, Standing, Stats, Target, Verdict};
 use rustls::RootCertStore;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
@@ -163,6 +163,13 @@ impl Runner {
     pub fn output(&self, key: &Key, check: &str) -> Option<Output> {
         let slot = self.shared.book().find(key, check).cloned()?;
         slot.output()
+    }
+
+    /// Where each check of `key` stands, in the order in which they were set.
+    #[must_use]
+    pub fn reports(&self, key: &Key) -> Vec<Report> {
+        let slots = self.shared.book().all(key);
+        slots.iter().map(|slot| slot.report()).collect()
     }
 
     /// What it has done, and does.

@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 use crate::job::{Job, Key};
-use crate::output::{Output, Room, presentable};
+use crate::output::{Output, Report, Room, presentable};
 use crate::{CheckId, Judge, Standing, Verdict};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -72,6 +72,12 @@ impl Slot {
 
     pub(crate) fn output(&self) -> Option<Output> {
         self.known().output.clone()
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        let known = self.known();
+        let (health, latest) = (known.judge.health(), known.output.clone());
+        Report { check: self.name.clone(), kind: self.job.kind(), health, latest }
     }
 
     /// Forgets its output and gives the room back.

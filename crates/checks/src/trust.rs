@@ -5,6 +5,7 @@ use crate::probe::words;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::net::SocketAddr;
@@ -12,7 +13,26 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use whither_model::Invalid;
 use whither_model::check::Tls;
+
+/// Reads the certificates of authorities, one after the other in PEM (RFC 7468).
+///
+/// # Errors
+/// [`Invalid`]: one cannot be read, or there is none.
+pub fn authorities(pem: &[u8]) -> Result<RootCertStore, Invalid> {
+    let mut roots = RootCertStore::empty();
+    for (at, read) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let bad = |why: String| Invalid::new(format!("certificate {}", at + 1), why);
+        let certificate = read.map_err(|error| bad(format!("cannot be read: {error}")))?;
+        roots.add(certificate).map_err(|error| bad(format!("cannot be an authority: {error}")))?;
+    }
+    if roots.is_empty() {
+        let right = "there is none; expected certificates in PEM, which begin with -----BEGIN CERTIFICATE-----";
+        return Err(Invalid::new("certificates", right));
+    }
+    Ok(roots)
+}
 
 /// TLS as a check speaks it: version 1.2 or 1.3, a full handshake each time, so that each run looks at the certificate.
 pub(crate) struct Trust {
@@ -120,5 +140,22 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_read_or_refused_with_what_would_be_right() {
+        let certificate = || rcgen::generate_simple_self_signed(["x.example".to_owned()]).unwrap().cert.pem();
+        assert_eq!(authorities((certificate() + &certificate()).as_bytes()).unwrap().len(), 2);
+        for none in ["", "not PEM at all"] {
+            let bad = authorities(none.as_bytes()).unwrap_err();
+            assert!(bad.problem.contains("BEGIN CERTIFICATE"), "{bad}");
+        }
+        let broken = certificate() + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(authorities(broken.as_bytes()).unwrap_err().field, "certificate 2");
     }
 }

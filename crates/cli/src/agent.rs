@@ -1,8 +1,10 @@
 //! An agent: a node and the surfaces around it, in one process. `whither agent` runs one, `whither dev` three.
 
+pub(crate) mod checks;
 pub(crate) mod socket;
 
 use crate::config::SocketConfig;
+use checks::{CheckPlan, Checks};
 use socket::{Place, SocketError, SocketFile};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,6 +26,8 @@ pub(crate) struct Parts {
     pub(crate) socket: Option<SocketConfig>,
     /// Where DNS listens, and how it answers; `None`: nowhere.
     pub(crate) dns: Option<(SocketAddr, whither_api_dns::Config)>,
+    /// What it checks, and may.
+    pub(crate) checks: CheckPlan,
 }
 
 /// Why an agent does not start. Nothing runs.
@@ -45,6 +49,9 @@ pub(crate) enum AgentError {
     /// The HTTP API has no Unix socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// There is no thread for checks.
+    #[error("this host gives no thread for checks: {0}; raise its limits for this user, and start the agent again")]
+    Checks(std::io::Error),
     /// DNS cannot listen.
     #[error("{source}{owner}; choose another address with --dns-bind")]
     Dns {
@@ -65,6 +72,7 @@ pub(crate) struct Agent {
     dns: Option<whither_api_dns::Running>,
     /// Answers other nodes, also where no HTTP API listens.
     questions: JoinHandle<()>,
+    checks: Checks,
     stop: watch::Sender<bool>,
 }
 
@@ -96,6 +104,13 @@ impl Agent {
                 return Err(problem.into());
             }
         };
+        let checks = match Checks::start(node.directory(), parts.checks) {
+            Ok(checks) => checks,
+            Err(problem) => {
+                drop(node.stop().await);
+                return Err(AgentError::Checks(problem));
+            }
+        };
         let (stop, _) = watch::channel(false);
         let http = port.as_ref().and_then(|listener| listener.local_addr().ok());
         let listeners = port.map(Listener::Tcp).into_iter().chain(socket.map(Listener::Unix)).collect();
@@ -116,7 +131,7 @@ impl Agent {
             }
             None => None,
         };
-        Ok(Self { socket: file, node, http, api, dns, questions, stop })
+        Ok(Self { socket: file, node, http, api, dns, questions, checks, stop })
     }
 
     /// What it knows.
@@ -158,6 +173,8 @@ impl Agent {
         self.stop.send_replace(true);
         // Before the lock of the data directory is given up: the next agent there has a socket of its own.
         drop(self.socket);
+        // What would look failed because the host goes down with it is nobody's business any more.
+        self.checks.stop().await;
         let node = self.node.stop().await;
         drop(self.api.await);
         if let Some(dns) = self.dns {

@@ -2,6 +2,8 @@
 
 mod agent;
 mod ca;
+mod check;
+mod checks;
 mod completions;
 mod config;
 mod deregister;
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Resolve(resolve::Args),
     /// Say why each instance is as it is, and what other nodes say otherwise
     Explain(explain::Args),
+    /// Show what an instance's checks found
+    Checks(checks::Args),
     /// Print what changes, as it changes
     Watch(watch::Args),
     /// Find which cache, file or connection of this host lies about a service
@@ -148,6 +152,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Services(args) => services::run(&args, &mut session()),
         Command::Resolve(args) => resolve::run(&args, &mut session()),
         Command::Explain(args) => explain::run(&args, &mut session()),
+        Command::Checks(args) => checks::run(&args, &mut session()),
         Command::Watch(args) => watch::run(&args, &mut session()),
         Command::Doctor(args) => doctor::run(&args, &mut session()),
         Command::Join(args) => join::run(&args, &mut session()),

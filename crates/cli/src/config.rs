@@ -3,6 +3,7 @@
 //! Between them stand the table of options ([`options`]) and the layers ([`settings`]): presets, then the file, then the
 //! environment, then the flags; the later one wins. Nothing unchecked gets past [`load`].
 
+pub(crate) mod checks;
 pub(crate) mod document;
 mod environment;
 mod error;
@@ -17,6 +18,7 @@ mod socket;
 mod tests;
 mod values;
 
+pub(crate) use checks::{ChecksConfig, ConfiguredCheck};
 pub(crate) use environment::hostname;
 pub(crate) use error::ConfigError;
 pub(crate) use overrides::Overrides;

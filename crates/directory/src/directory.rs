@@ -1,6 +1,7 @@
 //! The handle that surfaces hold.
 
 use crate::ask::Asking;
+use crate::checkup::Checkups;
 use crate::clock::Clock;
 use crate::freshness::Freshness;
 use crate::shards::Shards;
@@ -50,6 +51,7 @@ pub struct Directory {
     commands: mpsc::Sender<Envelope>,
     vitals: Vitals,
     asking: Asking,
+    pub(crate) checkups: Checkups,
 }
 
 impl Directory {
@@ -76,6 +78,7 @@ impl Directory {
             commands,
             vitals: Vitals::default(),
             asking: Asking::default(),
+            checkups: Checkups::default(),
         };
         (Arc::new(directory), queue)
     }

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod ask;
+mod checkup;
 mod clock;
 mod directory;
 mod freshness;
@@ -18,6 +19,7 @@ pub mod vitals;
 pub mod watch;
 
 pub use ask::{AskError, Asked, Carried, NoAnswer};
+pub use checkup::{CheckReport, CheckRun, Checkup, Client, Named, OwnChanges};
 pub use clock::Clock;
 pub use directory::{Directory, Envelope, Identity};
 pub use freshness::{Freshness, KnownUntil};

@@ -1,6 +1,7 @@
 //! The single writer of views: applies differences, then swaps one pointer.
 
 use crate::addresses::{Addresses, evicts};
+use crate::checkup::Named;
 use crate::directory::Directory;
 use crate::freshness::{Freshness, KnownUntil};
 use crate::service::{Listed, Owner, Removals, ServiceView, Status};
@@ -22,6 +23,8 @@ pub struct Publisher {
     shadowed: BTreeMap<(ServiceName, InstanceId), BTreeMap<NodeId, Arc<Instance>>>,
     addresses: Addresses,
     nodes_changed: bool,
+    /// Instances beside which, or of which, this node has its own, and that may show changed with the next view.
+    near_own: Vec<Named>,
     /// What has become known since the last view, and up to when. Shown with the next view, never before it: a reader of
     /// the present view must not be told that it knows more than it shows.
     raised: Vec<(KnownUntil, Instant)>,
@@ -64,6 +67,7 @@ impl Publisher {
             shadowed: BTreeMap::new(),
             addresses: Addresses::default(),
             nodes_changed: false,
+            near_own: Vec::new(),
             raised: Vec::new(),
         }
     }
@@ -71,16 +75,31 @@ impl Publisher {
     /// Takes in one difference. Readers see nothing of it before [`Publisher::publish`].
     pub fn apply(&mut self, delta: Delta) {
         match delta {
-            Delta::Instance(instance) => self.claim(instance),
-            Delta::InstanceGone { service, id, owner } => self.release(&service, &id, owner),
+            Delta::Instance(instance) => {
+                self.note(&instance.registration.service, &instance.registration.id, instance.owner);
+                self.claim(instance);
+            }
+            Delta::InstanceGone { service, id, owner } => {
+                self.note(&service, &id, owner);
+                self.release(&service, &id, owner);
+            }
             Delta::Member(member) => self.member(member),
             Delta::Current { node, as_of } => self.current(node, as_of),
+        }
+    }
+
+    /// Notes an instance for whoever follows this node's own: also another node's, which may be a claim to an own one's id.
+    fn note(&mut self, service: &ServiceName, id: &InstanceId, owner: NodeId) {
+        let own = self.directory.identity().node;
+        if owner == own || self.nodes.get(&own).is_some_and(|node| node.services.contains_key(service)) {
+            self.near_own.push((service.clone(), id.clone()));
         }
     }
 
     /// Shows everything applied since the last call, and wakes whoever watches it. Returns whether anything changed.
     pub fn publish(&mut self) -> bool {
         self.staged.retain(|_, staged| staged.touched);
+        let near_own = std::mem::take(&mut self.near_own);
         if self.staged.is_empty() && !self.nodes_changed {
             self.raise_known();
             return false;
@@ -103,6 +122,9 @@ impl Publisher {
         self.directory.show(self.view.clone());
         self.raise_known();
         wake.iter().for_each(|changed| changed.notify_waiters());
+        if !near_own.is_empty() {
+            self.directory.checkups.tell(near_own.into_iter());
+        }
         true
     }
 

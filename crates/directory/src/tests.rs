@@ -248,3 +248,32 @@ async fn the_catalog_watch_tells_only_what_changed() {
     assert_eq!((resumed.reset, resumed.services.len()), (false, 1));
     assert_eq!(cursor.to_string().parse(), Ok(cursor));
 }
+
+#[tokio::test]
+async fn who_follows_own_instances_is_told_of_each_change_once_and_of_nothing_far_from_them() {
+    let mut world = World::new();
+    world.register(1, "own", 1, |_| ());
+    world.register(2, "other", 1, |_| ());
+    let mut changes = crate::OwnChanges::new(Arc::clone(&world.directory));
+    let names = |changed: std::collections::HashSet<crate::Named>| {
+        let mut names: Vec<String> = changed.iter().map(|(service, id)| format!("{service}/{id}")).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(names(changes.next().await), ["default/web/own"], "all that is there already");
+    for weight in 1..4 {
+        world.register(1, "own", 1, |registration| registration.weight = weight);
+    }
+    world.register(2, "far", 1, |registration| registration.service = "prod/far".parse().unwrap());
+    world.register(1, "new", 1, |_| ());
+    world.remove(1, "new");
+    assert_eq!(names(changes.next().await), ["default/web/new", "default/web/own"]);
+    // A claim of another node to the id of an own one.
+    world.register(2, "own", 9, |_| ());
+    assert_eq!(names(changes.next().await), ["default/web/own"]);
+    assert_eq!(world.web().instance(&"own".parse().unwrap()).unwrap().owner(), node(2));
+    // The same again changes nothing, and nobody is woken for it.
+    world.register(2, "own", 9, |_| ());
+    world.register(1, "last", 1, |_| ());
+    assert_eq!(names(changes.next().await), ["default/web/last"]);
+}

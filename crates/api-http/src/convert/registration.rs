@@ -1,5 +1,6 @@
 //! From the JSON that clients send to registrations that keep every bound.
 
+use super::checks;
 use crate::json::{Fields, Json, Tree};
 use crate::limits::{JOIN_ADDRESSES_MAX, JSON_VALUES_MAX};
 use crate::problem::Problem;
@@ -16,7 +17,7 @@ use whither_model::name::BadName;
 use whither_model::session::NotASessionId;
 use whither_model::{InstanceId, Invalid, Port, PortName, Registration, ServiceName, Upkeep};
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "service",
     "id",
     "address",
@@ -31,6 +32,7 @@ const FIELDS: [&str; 17] = [
     "health",
     "ttl",
     "session",
+    "checks",
     "remove_after_critical",
     "ramp",
     "shares_address",
@@ -237,7 +239,7 @@ fn registration(
         let session = text.parse().map_err(|bad: NotASessionId| Invalid::new(path, format!("is {text:?}, {bad}")))?;
         registration.session = Some(session);
     }
-    registration.upkeep = upkeep(&mut fields)?;
+    registration.upkeep = upkeep(&mut fields, &registration.ports)?;
     if let Some((path, value)) = fields.take("shares_address") {
         registration.shares_address = match value {
             Json::Bool(shares) => shares,
@@ -249,10 +251,13 @@ fn registration(
 }
 
 /// What its owner is to do for it.
-fn upkeep(fields: &mut Fields) -> Result<Option<Arc<Upkeep>>, Invalid> {
+fn upkeep(fields: &mut Fields, ports: &[Port]) -> Result<Option<Arc<Upkeep>>, Invalid> {
+    let checks = match fields.take("checks") {
+        Some((path, value)) => checks::read(value, &path, ports)?,
+        None => Arc::default(),
+    };
     let mut time = |name: &str| fields.take(name).map(|(path, value)| duration(&value, &path)).transpose();
-    let upkeep =
-        Upkeep { remove_after_critical: time("remove_after_critical")?, ramp: time("ramp")?, ..Upkeep::default() };
+    let upkeep = Upkeep { checks, remove_after_critical: time("remove_after_critical")?, ramp: time("ramp")? };
     Ok((!upkeep.is_empty()).then(|| Arc::new(upkeep)))
 }
 
@@ -307,7 +312,7 @@ fn meta(value: Json, path: &str) -> Result<Arc<[Pair]>, Invalid> {
 }
 
 /// Milliseconds as a number, or a text such as `500ms`, `10s`, `2m` or `1h`.
-fn duration(value: &Json, path: &str) -> Result<Duration, Invalid> {
+pub(super) fn duration(value: &Json, path: &str) -> Result<Duration, Invalid> {
     let read = match value {
         Json::Natural(millis) => Some(Duration::from_millis(*millis)),
         Json::Text(text) => duration_of(text),

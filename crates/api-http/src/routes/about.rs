@@ -28,6 +28,7 @@ Whither: where services are at this moment, and how sure that is.
   GET    /v1/services/{namespace}/{service}/instances/{id}   one instance
   PUT    /v1/services/{namespace}/{service}/instances/{id}   register it
   DELETE /v1/services/{namespace}/{service}/instances/{id}   remove it
+  GET    /v1/services/{namespace}/{service}/instances/{id}/checks   what its checks found
   PUT    /v1/services/{namespace}/{service}/instances/{id}/renew   it lives
   PUT    /v1/services/{namespace}/{service}/instances/{id}/state   ?state=starting|up|draining|maintenance
   POST   /v1/instances                                       register many

@@ -1,6 +1,7 @@
 //! Every path, what it leads to, and the document that says so (OpenAPI).
 
 mod about;
+mod checks;
 mod closest;
 mod membership;
 mod paths;
@@ -67,6 +68,7 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
         .routes(routes!(resolve::services))
         .routes(routes!(resolve::service))
         .routes(routes!(resolve::instance, register::register, register::deregister))
+        .routes(routes!(checks::checks))
         .routes(routes!(register::renew))
         .routes(routes!(register::set_state))
         .routes(routes!(register::register_many))

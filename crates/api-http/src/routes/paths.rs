@@ -1,8 +1,10 @@
-//! Names in paths, parsed before a handler sees them.
+//! Names in paths, parsed before a handler sees them, and who asks.
 
 use crate::problem::Problem;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use std::convert::Infallible;
+use whither_directory::Client;
 use whither_model::{InstanceId, ServiceName};
 
 /// `{namespace}/{service}`.
@@ -25,6 +27,16 @@ impl<S: Send + Sync> FromRequestParts<S> for OfInstance {
         let (namespace, service, id): (String, String, String) = decoded(parts, state).await?;
         let id = id.parse().map_err(|bad: whither_model::name::BadName| Problem::from(bad).about("id"))?;
         Ok(Self(ServiceName::new(&namespace, &service)?, id))
+    }
+}
+
+/// Who asks, as far as its connection proves it.
+pub(crate) struct From(pub(crate) Client);
+
+impl<S: Send + Sync> FromRequestParts<S> for From {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get().copied().unwrap_or_default()))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Saying where instances are, and how they are.
 
 use super::App;
-use super::paths::OfInstance;
+use super::paths::{From, OfInstance};
 use crate::answer::{Answer, JSON, millis};
 use crate::body;
+use crate::convert::checks::CheckDocument;
 use crate::convert::{Text, registration};
 use crate::elsewhere::{self, Forwarded};
 use crate::json;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
-use whither_directory::{Cursor, Method};
+use whither_directory::{Client, Cursor, Method};
 use whither_model::{Command, Health, InstanceId, Invalid, Outcome, ServiceName, State as Life, Version};
 
 type Answered = Result<Response<Body>, Problem>;
@@ -120,6 +121,9 @@ pub(super) struct Registration {
     ttl: Option<String>,
     /// The session that it is registered on and dies with, as opening one answered.
     session: Option<String>,
+    /// How the node that answers is to find out whether it works: at the instance's own address, which must be the client's
+    /// own unless the agent's configuration allows it. The worst of them holds; at most 16.
+    checks: Option<Vec<CheckDocument>>,
     /// It is removed once a witness has called it critical for so long: `30s`, at least 1s. Without it, it stays.
     remove_after_critical: Option<String>,
     /// Its weight rises over this time after it came into service: `30s`, 1s to 1h.
@@ -165,6 +169,7 @@ pub(super) struct NamedRegistration {
 pub(super) async fn register(
     State(app): State<Arc<App>>,
     OfInstance(service, id): OfInstance,
+    From(client): From,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
@@ -174,7 +179,9 @@ pub(super) async fn register(
     let body = body::json(&headers, body, max, app.config.body_read).await?;
     let address = app.directory.identity().advertise.ip();
     let registration = registration::one(&body, service.clone(), id.clone(), address)?;
-    let command = Command::Register { registrations: vec![registration], ack };
+    let registrations = vec![registration];
+    app.directory.admit_checks(&registrations, client).map_err(|(_, bad)| bad)?;
+    let command = Command::Register { registrations, ack };
     let (version, created) = write(&app, command).await?;
     let status = if created > 0 { StatusCode::CREATED } else { StatusCode::OK };
     Ok(written(&app, status, &service, &id, version, Some(created > 0)))
@@ -308,7 +315,13 @@ pub(super) async fn set_state(
         (status = 507, body = problem::Document)
     )
 )]
-pub(super) async fn register_many(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, body: Body) -> Answered {
+pub(super) async fn register_many(
+    State(app): State<Arc<App>>,
+    From(client): From,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Answered {
     let ack = Query::parse(uri.query(), &["ack"], &[])?.ack()?;
     let config = &app.config;
     let Ok(Ok(turn)) = tokio::time::timeout(config.body_read, app.bulk.acquire()).await else {
@@ -322,10 +335,17 @@ pub(super) async fn register_many(State(app): State<Arc<App>>, uri: Uri, headers
     let parsed = tokio::task::spawn_blocking(move || registration::many(&body, address)).await;
     drop(turn);
     let registrations = parsed.map_err(|_| Problem::new(Slug::Internal, "the body could not be parsed"))??;
+    admit(&app, &registrations, client)?;
     let count = registrations.len();
     let (version, created) = write(&app, Command::Register { registrations, ack }).await?;
     let index = Text(app.directory.cursor(app.directory.peek().index()));
     Ok(answer(StatusCode::OK, &BulkWrittenOut { written: count, created, version: Text(version), index }))
+}
+
+/// Refuses registrations of a list whose checks `client` may not ask for.
+pub(super) fn admit(app: &App, registrations: &[whither_model::Registration], client: Client) -> Result<(), Problem> {
+    let placed = |(at, bad): (usize, Invalid)| Invalid::new(format!("[{at}].{}", bad.field), bad.problem);
+    Ok(app.directory.admit_checks(registrations, client).map_err(placed)?)
 }
 
 pub(super) async fn submit(app: &App, command: Command) -> Result<Outcome, Problem> {

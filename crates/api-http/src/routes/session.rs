@@ -1,6 +1,7 @@
 //! Sessions: a client holds a connection, and what it registered on it dies with it.
 
 use super::App;
+use super::paths::From;
 use super::register::answer;
 use crate::answer::millis;
 use crate::body;
@@ -68,7 +69,13 @@ pub(super) struct EndedOut {
         (status = 503, body = problem::Document)
     )
 )]
-pub(super) async fn open(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, body: Body) -> Answered {
+pub(super) async fn open(
+    State(app): State<Arc<App>>,
+    From(client): From,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Answered {
     let query = Query::parse(uri.query(), &["grace"], &[])?;
     let grace = query.one("grace").map_or(Ok(GRACE), grace)?;
     let registrations = if body.is_end_stream() {
@@ -78,6 +85,7 @@ pub(super) async fn open(State(app): State<Arc<App>>, uri: Uri, headers: HeaderM
         let body = body::json(&headers, body, max, app.config.body_read).await?;
         registration::many(&body, app.directory.identity().advertise.ip())?
     };
+    super::register::admit(&app, &registrations, client)?;
     let session = match super::register::submit(&app, Command::OpenSession { grace }).await? {
         Outcome::Opened { session } => session,
         _ => return Err(Problem::odd_outcome()),

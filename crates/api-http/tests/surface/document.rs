@@ -95,7 +95,8 @@ async fn every_example_body_is_accepted() {
 async fn answers_have_the_members_that_the_document_says() {
     let node = NodeDouble::start();
     node.member(0xb, "b", whither_model::MemberState::Down);
-    node.instance(0xa, "prod/web", "w1", |_| ());
+    node.instance(0xa, "prod/web", "w1", crate::checks::checked);
+    node.directory.install_checkup(crate::checks::Recorder::with(&crate::checks::report()));
     let routes = routes(&node);
     let document = document().await;
     let schemas = &document["components"]["schemas"];
@@ -106,6 +107,8 @@ async fn answers_have_the_members_that_the_document_says() {
         ("/v1/services/prod/web", "Unheard", "/unheard/0"),
         ("/v1/services/prod/web?explain=true", "Instance", "/instances/0"),
         ("/v1/services/prod/web?explain=true", "Explain", "/instances/0/explain"),
+        ("/v1/services/prod/web/instances/w1/checks", "Checks", ""),
+        ("/v1/services/prod/web/instances/w1/checks", "CheckReport", "/checks/0"),
         ("/v1/nodes", "Nodes", ""),
         ("/v1/nodes", "Node", "/nodes/0"),
         ("/v1/health", "Health", ""),

@@ -1,5 +1,6 @@
 //! The surface as a client meets it.
 
+mod checks;
 mod document;
 mod elsewhere;
 #[path = "../node_double/mod.rs"]

@@ -97,6 +97,38 @@ pub(crate) struct Registration {
     pub(crate) health: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ttl: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) session: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) checks: Vec<Check>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remove_after_critical: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ramp: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) shares_address: bool,
+}
+
+/// A check that an agent is asked for: one of the first four, and only what was said.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Check {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) http: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) https: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tcp: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) grpc: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) interval: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) initial: Option<&'static str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A registration that says itself what it is called.
@@ -294,6 +326,30 @@ pub(crate) struct Testimony {
     pub(crate) held: Option<bool>,
     #[serde(default)]
     pub(crate) health: Option<String>,
+}
+
+/// What the checks of an instance found.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Checks {
+    pub(crate) node: String,
+    pub(crate) checks: Vec<CheckReport>,
+}
+
+/// Where one check stands.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CheckReport {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) kind: String,
+    pub(crate) health: String,
+    #[serde(default)]
+    pub(crate) found: Option<String>,
+    #[serde(default)]
+    pub(crate) at: Option<String>,
+    #[serde(default)]
+    pub(crate) took_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) output: Option<String>,
 }
 
 /// The list of nodes.

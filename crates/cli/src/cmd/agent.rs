@@ -1,7 +1,8 @@
 //! `whither agent`.
 
+use crate::agent::checks::CheckPlan;
 use crate::agent::{Agent, Parts};
-use crate::config::{self, Config, LogConfig, LogFormat, Overrides, SeedHost};
+use crate::config::{self, ChecksConfig, Config, LogConfig, LogFormat, Overrides, SeedHost};
 use anyhow::Context;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -88,6 +89,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         };
         (dns.bind, answers)
     });
+    let checks = check_plan(config.checks)?;
     let node = whither_node::Config {
         name: config.node.name,
         data_dir: config.node.data_dir,
@@ -102,7 +104,21 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         group_window: config.timing.group_window,
         database_pages_max: None,
     };
-    Ok(Parts { node, http: config.http.map(|http| http.bind), socket: config.socket, dns })
+    Ok(Parts { node, http: config.http.map(|http| http.bind), socket: config.socket, dns, checks })
+}
+
+fn check_plan(config: ChecksConfig) -> anyhow::Result<CheckPlan> {
+    let mut runner = whither_checks::Config {
+        allow: config.allow,
+        running_max: config.running_max,
+        ..whither_checks::Config::default()
+    };
+    if let Some(path) = &config.roots {
+        let context = || format!("checks.roots: {} cannot be used", path.display());
+        let pem = std::fs::read(path).with_context(context)?;
+        runner.roots = whither_checks::authorities(&pem).with_context(context)?;
+    }
+    Ok(CheckPlan { runner, local: config.configured })
 }
 
 /// The secret of a node that listens for peers on loopback only and was given none: its own, made at the first start. Another

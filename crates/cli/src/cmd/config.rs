@@ -56,15 +56,21 @@ fn check(file: &Path, console: &mut Console, json: bool) -> anyhow::Result<()> {
         console.note(&format!("an agent would not start here: {problem}"));
     }
     let options = describe(&config).into_iter().zip(sources);
+    let checks: Vec<String> = config.checks.configured.iter().map(config::checks::describe).collect();
     if json {
         let entry = |(opt, texts, source)| serde_json::json!({ "option": opt, "value": texts, "from": source });
-        let entries: Vec<_> = options.map(|((opt, texts), source)| entry((opt.key, texts, source))).collect();
+        let entries = options.map(|((opt, texts), source)| entry((opt.key, texts, source)));
+        let checks = checks.into_iter().map(|check| entry(("check", vec![check], file.display().to_string())));
+        let entries: Vec<_> = entries.chain(checks).collect();
         return Ok(console.line(&serde_json::Value::from(entries).to_string())?);
     }
     let mut table = Table::new(&[Column::fixed("OPTION"), Column::fixed("VALUE"), Column::flexible("FROM", 10, 1)]);
     for ((opt, texts), source) in options {
         let tone = if source == "default" { Tone::Faint } else { Tone::Plain };
         table.push([opt.key.into(), texts.join(",").into(), Cell::new(source, tone)]);
+    }
+    for check in checks {
+        table.push(["check".into(), check.into(), file.display().to_string().into()]);
     }
     Ok(console.table(&table)?)
 }

@@ -1,9 +1,10 @@
 //! `whither register`.
 
 use super::Session;
+use super::check::Check;
 use super::description::Description;
 use super::services::counted;
-use crate::agent_api::wire::{Registration, Written, WrittenMany};
+use crate::agent_api::wire::{self, Registration, Written, WrittenMany};
 use crate::agent_api::{Answer, Method, Target};
 use crate::config::hostname;
 use crate::duration;
@@ -28,6 +29,7 @@ const FILE_BYTES_MAX: u64 = 160 * 1024 * 1024;
   whither register prod/recos --port http=8080 --port metrics=9090 --tag canary
   whither register prod/recos --port 8080 --ttl 10s          until nobody renews
   whither register prod/recos --port 8080 --ttl 10s --keep   until this ends
+  whither register prod/recos --port 8080 --check http:/health --check-interval 2s
   whither register db --id primary --address 10.0.0.9 --port 5432 --durable
   whither register -f instances.json                         all of them or none
   echo '[{\"service\":\"web\",\"id\":\"1\",\"port\":80}]' | whither register -f -
@@ -51,12 +53,29 @@ pub(crate) struct Args {
     /// Stay, renew the lease, and deregister when told to end (SIGINT, SIGTERM)
     #[arg(long, requires = "ttl", help_heading = "How it is")]
     keep: bool,
+    /// How the agent is to find out whether it works, at its first port: http:/PATH, https:/PATH, tcp, grpc or
+    /// grpc:SERVICE; may be repeated. Until all have passed once it is critical
+    #[arg(long, help_heading = "How it is")]
+    check: Vec<Check>,
+    /// From one look of the agent to the next, 100ms to 1d [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "check", help_heading = "How it is")]
+    check_interval: Option<Duration>,
+    /// Remove it once it has been critical for so long, 1s to 7d [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, help_heading = "How it is")]
+    remove_after_critical: Option<Duration>,
+    /// Its weight rises over this time when it comes into service, 1s to 1h [default: whole at once]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, help_heading = "How it is")]
+    ramp: Option<Duration>,
+    /// Others may claim the same address and port, if they say so too; else the newest claim evicts the older
+    #[arg(long, help_heading = "How it is")]
+    shares_address: bool,
     /// Wait until the agent has it on disk
     #[arg(long)]
     durable: bool,
     /// A JSON array of registrations as in the API, each with service and id; - reads standard input
     #[arg(long, short = 'f', value_name = "FILE", conflicts_with_all = [
         "service", "port", "id", "address", "tag", "meta", "weight", "version", "zone", "state", "health", "ttl", "keep",
+        "check", "check_interval", "remove_after_critical", "ramp", "shares_address",
     ])]
     file: Option<PathBuf>,
 }
@@ -168,10 +187,15 @@ fn many(file: &Path, durable: bool, session: &mut Session) -> anyhow::Result<Exi
 }
 
 fn registration(args: &Args) -> Result<Registration, Usage> {
+    let interval = args.check_interval.map(duration::exact);
     Ok(Registration {
         state: args.state.map(State::as_str),
         health: args.health.map(Health::as_str),
         ttl: args.ttl.map(duration::exact),
+        checks: args.check.iter().map(|check| wire::Check { interval: interval.clone(), ..check.asked() }).collect(),
+        remove_after_critical: args.remove_after_critical.map(duration::exact),
+        ramp: args.ramp.map(duration::exact),
+        shares_address: args.shares_address,
         ..args.description.registration()?
     })
 }

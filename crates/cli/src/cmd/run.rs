@@ -5,8 +5,9 @@ mod listing;
 mod readiness;
 
 use super::Session;
+use super::check::Check;
 use super::description::Description;
-use crate::agent_api::ApiError;
+use crate::agent_api::{ApiError, wire};
 use crate::config::hostname;
 use crate::console::Console;
 use crate::duration;
@@ -43,8 +44,9 @@ pub(crate) struct Args {
     service: ServiceName,
     #[command(flatten)]
     description: Description,
-    /// What must succeed before it is up: tcp (its first port takes a connection), http:/PATH (answers 2xx) or none
-    /// [default: tcp with a port, else none]
+    /// What must succeed before it is up, and what the agent looks at from then on: http:/PATH (its first port answers
+    /// 2xx), https:/PATH, tcp (takes a connection), grpc, grpc:SERVICE or none [default: tcp with a port, else none, and
+    /// the agent does not look]
     #[arg(long, help_heading = "Life")]
     check: Option<Readiness>,
     /// How long it is draining at most, before it is told to stop
@@ -74,7 +76,11 @@ pub(crate) fn run(args: &Args, session: Session) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let id = args.description.id(&args.service, &hostname())?;
-        let registration = args.description.registration()?;
+        let mut registration = args.description.registration()?;
+        if let Some(Readiness::Check(check)) = &args.check {
+            // It has just succeeded when the agent first hears of it.
+            registration.checks = vec![wire::Check { initial: Some("passing"), ..check.asked() }];
+        }
         let mut signals = Signals::new()?;
         let (listing, news) = Listing::new(session.api, args.service.clone(), id.clone(), registration, args.grace);
         // Before the server: what the agent refuses is not started.
@@ -172,7 +178,7 @@ impl Server<'_> {
     /// From its start to its end.
     async fn live(&mut self, signals: &mut Signals) -> io::Result<ExitStatus> {
         let port = self.args.description.port.first().map(|(_, port)| *port);
-        let usual = if port.is_some() { Readiness::Tcp } else { Readiness::Nothing };
+        let usual = if port.is_some() { Readiness::Check(Check::Tcp) } else { Readiness::Nothing };
         let check = self.args.check.clone().unwrap_or(usual);
         let address = self.args.description.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let ready = check.wait(address, port);

@@ -1,5 +1,6 @@
 //! The reference page and the example file, made from the table of options.
 
+use super::checks::FIELDS;
 use super::options::{OPTIONS, Opt, Preset, SECTIONS, Section};
 use std::fmt::Write;
 
@@ -18,6 +19,10 @@ pub(crate) fn example() -> String {
             let _ = writeln!(text, "{comment}{} = {}", opt.name(), opt.example());
         }
     }
+    text.push_str(
+        "\n# A check of this agent's own, as often as needed. Only here can it be a command.\n# [[check]]\n\
+         #   service = \"prod/recos\"\n#   exec = [\"/usr/lib/check-disk\", \"/data\"]\n#   interval = \"30s\"\n",
+    );
     text
 }
 
@@ -52,6 +57,16 @@ pub(crate) fn reference() -> String {
             let _ =
                 writeln!(text, "- Flag: `--{} <{}>`, environment: `{}`", opt.flag, opt.kind.value_name(), opt.env());
         }
+    }
+    text.push_str(
+        "\n## `[[check]]`\n\n\
+         Checks of the agent's own, as often as needed, for instances that are registered with it; beside those that come\n\
+         with a registration, and run like them. They are read from the file alone: a command, or somebody else's address,\n\
+         can be named nowhere else. Each has a service and exactly one of `exec`, `http`, `https`, `tcp` and `grpc`.\n\n\
+         | Field | |\n|---|---|\n",
+    );
+    for (field, about) in FIELDS {
+        let _ = writeln!(text, "| `{field}` | {about} |");
     }
     let _ = write!(text, "\n## An example\n\n```toml\n{}```\n", example());
     text

@@ -1,7 +1,9 @@
 //! What an option may hold: how it is written in a file, and how it is checked.
 
 use super::socket::{parse_mode, parse_socket};
-use super::values::{Advertise, DnsZone, LogFilter, LogFormat, Seed, parse_address, parse_path, parse_place};
+use super::values::{
+    Advertise, DnsZone, LogFilter, LogFormat, Seed, parse_address, parse_network, parse_path, parse_place,
+};
 use crate::duration;
 use std::time::Duration;
 use whither_model::NodeName;
@@ -27,6 +29,8 @@ pub(crate) enum Kind {
     Seeds,
     /// At least one DNS zone.
     Zones,
+    /// Any number of networks, or addresses.
+    Networks,
     /// `true` or `false`.
     Bool,
     /// A whole number in a range, both ends included.
@@ -54,6 +58,7 @@ impl Kind {
             Self::Advertise => "string: `ip` or `ip:port`".into(),
             Self::Seeds => "list of strings: `host`, `host:port`, `ip` or `ip:port`".into(),
             Self::Zones => "list of strings: domain names".into(),
+            Self::Networks => "list of strings: `ip` or `ip/bits`".into(),
             Self::Bool => "`true` or `false`".into(),
             Self::Number(min, max) => format!("integer, {min} to {max}"),
             Self::Millis(min, max) => format!("string: a duration, {} to {}", millis(min), millis(max)),
@@ -74,6 +79,7 @@ impl Kind {
             Self::Advertise => "IP[:PORT]",
             Self::Seeds => "HOST[:PORT]",
             Self::Zones => "DOMAIN",
+            Self::Networks => "IP[/BITS]",
             Self::Bool => "true|false",
             Self::Number(..) => "N",
             Self::Millis(..) | Self::Seconds(..) => "DURATION",
@@ -84,7 +90,7 @@ impl Kind {
 
     /// Whether the option takes a list.
     pub(crate) const fn is_list(self) -> bool {
-        matches!(self, Self::Seeds | Self::Zones)
+        matches!(self, Self::Seeds | Self::Zones | Self::Networks)
     }
 
     /// `texts` as a TOML value.
@@ -112,6 +118,7 @@ impl Kind {
             Self::Advertise => text.parse::<Advertise>().map(drop),
             Self::Seeds => text.parse::<Seed>().map(drop),
             Self::Zones => text.parse::<DnsZone>().map(drop),
+            Self::Networks => parse_network(text).map(drop),
             Self::Bool => parse_bool(text).map(drop),
             Self::Number(min, max) => parse_number(text, min, max).map(drop),
             Self::Millis(min, max) => parse_millis(text, min, max).map(drop),

@@ -124,6 +124,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("peers", "Peers", "Where agents talk to each other: sealed datagrams and QUIC, on one UDP port."),
     section("http", "HTTP", "The native API: JSON over HTTP."),
     section("dns", "DNS", "Names, for whoever speaks DNS."),
+    section("checks", "Checks", "How it finds out whether what registered with it works."),
     section("log", "Log", "What it writes to standard error."),
     section("membership", "Membership", "How it notices that another agent died. The same on every node."),
     section("sync", "Sync", "How it fills gaps."),
@@ -253,6 +254,29 @@ options! {
         key: "dns.workers", flag: "dns-workers", kind: Kind::Number(1, 64),
         preset: Preset::Computed { shown: "one per CPU, at most 4", compute: Environment::dns_workers }, example: "2",
         help: "How many sockets and tasks share the UDP questions", more: "",
+    };
+    /// `checks.allow`
+    CHECKS_ALLOW = Opt {
+        key: "checks.allow", flag: "checks-allow", kind: Kind::Networks, preset: Preset::Fixed(""),
+        example: "10.1.0.0/16,127.0.0.0/8",
+        help: "Whom checks may speak to, whoever asks for them",
+        more: "Without, a client may have its own address checked, as its connection shows it, and a client on this host any \
+               address of this host. Link-local and metadata addresses are never checked.",
+    };
+    /// `checks.running_max`
+    CHECKS_RUNNING_MAX = Opt {
+        key: "checks.running_max", flag: "checks-running-max", kind: Kind::Number(1, 65_536),
+        preset: Preset::Fixed("512"), example: "",
+        help: "How many checks may be underway at once",
+        more: "Each takes a file descriptor, or a process. What waits for its turn is late, and counted in \
+               `checks_late_total`.",
+    };
+    /// `checks.roots`
+    CHECKS_ROOTS = Opt {
+        key: "checks.roots", flag: "checks-roots", kind: Kind::Path, preset: Preset::Unset("none"),
+        example: "/etc/ssl/certs/ca-certificates.crt",
+        help: "The authorities whose certificates encrypted checks believe, a PEM file",
+        more: "Without, encrypted checks fail unless they skip verification.",
     };
     /// `log.level`
     LOG_LEVEL = Opt {

@@ -1,5 +1,6 @@
 //! The file, exactly: which options it sets, to what, on which line. Anything the table does not have is refused.
 
+use super::checks::{self, RawCheck};
 use super::error::{ConfigError, Problem, Source};
 use super::kind::Kind;
 use super::options::{OPTIONS, Opt, SECTIONS};
@@ -19,6 +20,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub(crate) struct RawConfig {
     /// The options it sets, in its order.
     pub(crate) values: Vec<RawValue>,
+    /// Its checks, in its order.
+    pub(crate) checks: Vec<RawCheck>,
 }
 
 /// One option as a file sets it. The TOML type is the option's; the text is not checked.
@@ -85,7 +88,38 @@ impl Reader<'_> {
         self.problems.push(Problem { source, option: option.into(), problem: problem.into() });
     }
 
+    /// `[[check]]`, as often as it is there.
+    fn checks(&mut self, span: &Range<usize>, value: &DeValue<'_>) {
+        let DeValue::Array(entries) = value else {
+            return self.refuse(
+                "check",
+                span,
+                "is a list; expected [[check]], once for each check, with its fields below",
+            );
+        };
+        for entry in entries {
+            let DeValue::Table(table) = entry.get_ref() else {
+                self.refuse("check", &entry.span(), "expected [[check]] with its fields below");
+                continue;
+            };
+            match checks::read(table) {
+                Ok(check) => {
+                    let source = source(self.path, self.text, &entry.span());
+                    self.raw.checks.push(RawCheck { check, source });
+                }
+                Err((field, problem)) => {
+                    let key = table.keys().find(|key| *key.get_ref() == field);
+                    let option = if field.is_empty() { "check".to_owned() } else { format!("check.{field}") };
+                    self.refuse(option, &key.map_or_else(|| entry.span(), Spanned::span), problem);
+                }
+            }
+        }
+    }
+
     fn section(&mut self, name: &str, span: &Range<usize>, value: &DeValue<'_>) {
+        if name == "check" {
+            return self.checks(span, value);
+        }
         if !SECTIONS.iter().any(|section| section.name == name) {
             let names = || SECTIONS.iter().map(|section| section.name);
             let problem = match (nearest(name, names()), by_name(name)) {

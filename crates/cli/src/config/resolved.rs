@@ -1,11 +1,14 @@
 //! The configuration as the code may hold it: every value has its type, its unit and its bounds.
 
+use super::checks::{self, ChecksConfig};
 use super::error::{ConfigError, Problem};
 use super::kind::{Kind, parse_bool, parse_millis, parse_node_name, parse_number, parse_seconds};
 use super::options::{self, OPTIONS, Opt};
 use super::settings::Settings;
 use super::socket::{SOCKET_NAME, SocketConfig, parse_mode, parse_socket, socket_text};
-use super::values::{Advertise, DnsZone, LogFilter, LogFormat, Seed, parse_address, parse_path, parse_place};
+use super::values::{
+    Advertise, DnsZone, LogFilter, LogFormat, Seed, parse_address, parse_network, parse_path, parse_place,
+};
 use crate::duration;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -28,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) socket: Option<SocketConfig>,
     /// DNS; `None`: switched off.
     pub(crate) dns: Option<DnsConfig>,
+    /// How it finds out whether what registered with it works.
+    pub(crate) checks: ChecksConfig,
     /// What it writes to standard error.
     pub(crate) log: LogConfig,
     /// The protocol's and the disk's clockwork.
@@ -135,6 +140,7 @@ impl Config {
             http: reader.http()?,
             socket: reader.socket()?,
             dns: reader.dns()?,
+            checks: reader.checks()?,
             log: LogConfig {
                 level: reader.one(&options::LOG_LEVEL, str::parse)?,
                 format: reader.one(&options::LOG_FORMAT, str::parse)?,
@@ -234,6 +240,17 @@ impl Reader<'_> {
         Ok(path.map(|path| SocketConfig { path, mode }))
     }
 
+    fn checks(&self) -> Result<ChecksConfig, ConfigError> {
+        let allow = self.many(&options::CHECKS_ALLOW, parse_network)?;
+        let running_max = self.number(&options::CHECKS_RUNNING_MAX)?;
+        Ok(ChecksConfig {
+            configured: checks::settle(self.0.checks(), &allow)?,
+            allow,
+            running_max: usize::try_from(running_max.get()).unwrap_or(1),
+            roots: self.optional(&options::CHECKS_ROOTS, parse_path)?,
+        })
+    }
+
     fn dns(&self) -> Result<Option<DnsConfig>, ConfigError> {
         let mut zones: Vec<DnsZone> = Vec::new();
         for zone in self.many(&options::DNS_ZONES, str::parse)? {
@@ -260,7 +277,7 @@ impl Reader<'_> {
 
 /// What `config` holds, as texts, for every option in the order of the file: an empty list where it holds nothing.
 pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
-    let Config { node, cluster, peers, http, socket, dns, log, timing } = config;
+    let Config { node, cluster, peers, http, socket, dns, checks, log, timing } = config;
     let one = |value: &dyn ToString| vec![value.to_string()];
     let dns_of = |text: &dyn Fn(&DnsConfig) -> String| dns.as_ref().map(text).into_iter().collect::<Vec<_>>();
     let values = |opt: &Opt| match opt.key {
@@ -282,6 +299,9 @@ pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
         "dns.ttl" => dns_of(&|dns| duration::exact(dns.ttl)),
         "dns.negative_ttl" => dns_of(&|dns| duration::exact(dns.negative_ttl)),
         "dns.workers" => dns_of(&|dns| dns.workers.to_string()),
+        "checks.allow" => checks.allow.iter().map(ToString::to_string).collect(),
+        "checks.running_max" => one(&checks.running_max),
+        "checks.roots" => checks.roots.iter().map(|path| path.display().to_string()).collect(),
         "log.level" => one(&log.level),
         "log.format" => one(&log.format.as_str()),
         "membership.probe_interval" => one(&duration::exact(timing.probe_interval)),

@@ -1,5 +1,6 @@
 //! The layers, one over the other: presets, then the file, then the environment, then the flags.
 
+use super::checks::RawCheck;
 use super::environment::Environment;
 use super::error::{ConfigError, Problem, Source};
 use super::options::{OPTIONS, Opt, Preset};
@@ -15,9 +16,9 @@ pub(crate) struct Setting {
     pub(crate) source: Source,
 }
 
-/// What every option is set to.
+/// What every option is set to, and the checks of the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings(Vec<Setting>);
+pub(crate) struct Settings(Vec<Setting>, Vec<RawCheck>);
 
 impl Settings {
     /// Merges the layers and checks every value that somebody set.
@@ -25,7 +26,7 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong.
     pub(crate) fn merge(raw: RawConfig, around: &Environment, flags: &Overrides) -> Result<Self, ConfigError> {
-        let mut raw = raw.values;
+        let RawConfig { values: mut raw, checks } = raw;
         let mut problems = Vec::new();
         let settings = OPTIONS
             .iter()
@@ -47,7 +48,7 @@ impl Settings {
                 setting
             })
             .collect();
-        if problems.is_empty() { Ok(Self(settings)) } else { Err(ConfigError { problems }) }
+        if problems.is_empty() { Ok(Self(settings, checks)) } else { Err(ConfigError { problems }) }
     }
 
     /// What `opt` is set to.
@@ -55,6 +56,11 @@ impl Settings {
         // Invariant: one setting per option, in the order of the table; `merge` makes no others.
         let at = OPTIONS.iter().position(|other| other.key == opt.key);
         &self.0[at.expect("every option is in the table")]
+    }
+
+    /// The checks of the file.
+    pub(crate) fn checks(&self) -> &[RawCheck] {
+        &self.1
     }
 
     /// Every option with what it is set to.

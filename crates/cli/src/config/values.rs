@@ -5,7 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
+use whither_checks::{Network, NoNetwork};
+use whither_model::PortChoice;
 use whither_model::limits::{LABEL_BYTES_MAX, NODE_NAME_BYTES_MAX};
+use whither_model::name::BadName;
 
 /// The port peers are looked for at when none is named.
 pub(crate) const PEERS_PORT: u16 = 7600;
@@ -205,6 +208,26 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
             Err(_) => format!("{text:?} is not an address to listen on; {advice}"),
         }
     })
+}
+
+/// A network, or one address.
+///
+/// # Errors
+/// What a network looks like.
+pub(crate) fn parse_network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|bad: NoNetwork| bad.to_string())
+}
+
+/// One of an instance's ports, by number or by name.
+///
+/// # Errors
+/// What a port looks like.
+pub(crate) fn parse_port_choice(text: &str) -> Result<PortChoice, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = text.parse().map(PortChoice::Number);
+        return number.map_err(|_| format!("{text:?} is not a port; expected 1 to 65535"));
+    }
+    text.parse().map(PortChoice::Named).map_err(|bad: BadName| bad.to_string())
 }
 
 /// A path that is not empty.

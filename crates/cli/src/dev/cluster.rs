@@ -1,5 +1,6 @@
 //! Three agents in one process.
 
+use crate::agent::checks::CheckPlan;
 use crate::agent::{Agent, Parts};
 use crate::config::{SocketConfig, SocketMode};
 use anyhow::Context;
@@ -45,6 +46,7 @@ impl Cluster {
                 socket: Some(socket),
                 http: Some(loopback(if first { free(HTTP) } else { 0 })),
                 dns: Some((loopback(if first { free(DNS) } else { 0 }), dns)),
+                checks: CheckPlan::default(),
             };
             cluster.agents.push(Agent::start(parts).await?);
         }

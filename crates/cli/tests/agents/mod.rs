@@ -4,6 +4,7 @@ mod agent;
 mod dns;
 mod http;
 mod server;
+mod site;
 mod waiting;
 mod watch;
 
@@ -11,6 +12,7 @@ pub(crate) use agent::{Agent, command, refused};
 pub(crate) use dns::srv_ports;
 pub(crate) use http::{Answer, exchange};
 pub(crate) use server::{Plan, Port, Server, await_closed};
+pub(crate) use site::Site;
 pub(crate) use waiting::eventually;
 pub(crate) use watch::Watch;
 

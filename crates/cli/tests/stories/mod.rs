@@ -1,6 +1,7 @@
 //! What must be true of agents as their users meet them, one file per story.
 
 mod asking;
+mod checks;
 mod copy;
 mod crashes;
 mod death;

@@ -6,6 +6,7 @@
 use crate::agent_api::wire::{NamedRegistration, Registration, Written};
 use crate::agent_api::{AgentApi, ApiError, EventStream, Method, Target};
 use crate::duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ struct Inner {
     service: ServiceName,
     id: InstanceId,
     registration: Registration,
+    /// Whether an agent would not have the checks: then it is registered without.
+    is_unchecked: AtomicBool,
     grace: Duration,
     /// Where the instance is in its life, whether the agent knows it yet or not.
     state: Mutex<State>,
@@ -61,7 +64,9 @@ impl Listing {
         let (tell, news) = mpsc::unbounded_channel();
         let now = Mutex::new(Now { session: None, ended: false });
         let state = Mutex::new(State::Starting);
-        (Self(Arc::new(Inner { api, service, id, registration, grace, state, now, tell })), news)
+        let is_unchecked = AtomicBool::new(false);
+        let inner = Inner { api, service, id, registration, is_unchecked, grace, state, now, tell };
+        (Self(Arc::new(inner)), news)
     }
 
     /// Lists it, and keeps it listed until [`Listing::end`].
@@ -86,7 +91,7 @@ impl Listing {
             let now = listing.now();
             // The latest, should there have been another one since: of two threads, either may be the last.
             let state = listing.state();
-            let told = if now.session.is_some() { listing.tell(state) } else { Ok(()) };
+            let told = now.session.as_ref().map_or(Ok(()), |session| listing.tell(state, session));
             listing.say(News::Told(state, told));
         });
         if let Err(error) = told {
@@ -139,22 +144,56 @@ impl Listing {
         self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, state: State) -> Result<(), ApiError> {
+    fn tell(&self, state: State, session: &str) -> Result<(), ApiError> {
         let Inner { api, service, id, .. } = &*self.0;
-        let target = Target::instance(service, id).segment("state").query("state", state.as_str());
-        api.ask::<Written>(Method::Put, &target, None).map(drop)
+        let target = Target::instance(service, id);
+        let registration = Registration { session: Some(session.to_owned()), ..self.registration(state) };
+        let refused = if registration.checks.is_empty() || state != State::Up {
+            Ok(())
+        } else {
+            // Strings and numbers in structs are all JSON.
+            let body = serde_json::to_vec(&registration).unwrap_or_default();
+            match api.ask::<Written>(Method::Put, &target, Some(&body)) {
+                Err(refused @ ApiError::Refused { .. }) if !refused.may_pass() => Err(self.without_checks(refused)),
+                told => return told.map(drop),
+            }
+        };
+        api.ask::<Written>(Method::Put, &target.segment("state").query("state", state.as_str()), None)?;
+        refused
+    }
+
+    /// Its registration in `state`. The agent is to look only at what has been up.
+    fn registration(&self, state: State) -> Registration {
+        let Inner { registration, is_unchecked, .. } = &*self.0;
+        let mut registration = Registration { state: Some(state.as_str()), ..registration.clone() };
+        if state == State::Starting || is_unchecked.load(Ordering::Relaxed) {
+            registration.checks.clear();
+        }
+        registration
+    }
+
+    /// The agent would have it, but not its checks: a server is not taken out of service for that.
+    fn without_checks(&self, refused: ApiError) -> ApiError {
+        self.0.is_unchecked.store(true, Ordering::Relaxed);
+        refused
     }
 
     /// Opens a session with the instance on it, in its present state.
     fn open(&self) -> Result<EventStream, ApiError> {
-        let Inner { api, service, id, registration, grace, .. } = &*self.0;
+        let Inner { api, service, id, grace, .. } = &*self.0;
         let mut now = self.now();
-        let registration = Registration { state: Some(self.state().as_str()), ..registration.clone() };
+        let registration = self.registration(self.state());
         let named = NamedRegistration { service: service.as_str(), id: id.as_str(), registration: &registration };
         // Strings and numbers in structs are all JSON.
         let body = serde_json::to_vec(&[named]).unwrap_or_default();
         let target = Target::new("/v1/sessions").query("grace", &duration::exact(*grace));
-        let mut stream = api.hold(&target, &body)?;
+        let mut stream = match api.hold(&target, &body) {
+            Err(refused) if !refused.may_pass() && !registration.checks.is_empty() => {
+                // Whoever called tries again, without them.
+                return Err(self.without_checks(refused));
+            }
+            opened => opened?,
+        };
         let first = stream.next()?;
         now.session = first.session;
         Ok(stream)

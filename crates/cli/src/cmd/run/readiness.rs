@@ -1,18 +1,17 @@
 //! When a server that has just been started counts as up.
 
+use crate::cmd::check::Check;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use whither_checks::Looker;
+use whither_model::Health;
 
 /// What has to succeed first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Readiness {
-    /// Its first port takes a connection.
-    Tcp,
-    /// Its first port answers 2xx to a GET of this path.
-    Http(String),
+    /// This, at its first port.
+    Check(Check),
     /// Nothing: it is up once it runs.
     Nothing,
 }
@@ -21,20 +20,13 @@ pub(super) enum Readiness {
 const PACE: Duration = Duration::from_millis(50);
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// More of an answer than its first line is not read.
-const HEAD_BYTES: usize = 256;
 
 impl FromStr for Readiness {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let path = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_owned());
-        match text.split_once(':') {
-            None if text == "tcp" => Ok(Self::Tcp),
-            None if text == "none" => Ok(Self::Nothing),
-            Some(("http", rest)) if rest.starts_with('/') => path(rest)
-                .map(Self::Http)
-                .ok_or_else(|| format!("{text:?} has a path with spaces or odd letters in it")),
-            _ => Err(format!("{text:?} is no check; expected tcp, none or http:/PATH, for example http:/healthz")),
+        match text {
+            "none" => Ok(Self::Nothing),
+            _ => text.parse().map(Self::Check).map_err(|problem: String| format!("{problem}, or none")),
         }
     }
 }
@@ -42,26 +34,16 @@ impl FromStr for Readiness {
 impl Readiness {
     /// Completes when it is ready.
     pub(super) async fn wait(&self, address: IpAddr, port: Option<u16>) {
-        let Some(port) = port.filter(|_| *self != Self::Nothing) else { return };
-        let address = SocketAddr::new(address, port);
+        let (Self::Check(check), Some(port)) = (self, port) else { return };
+        let (looker, probe) = (Looker::new(), check.probe());
         let mut looks = tokio::time::interval(PACE);
         loop {
             looks.tick().await;
-            if matches!(tokio::time::timeout(PATIENCE, self.look(address)).await, Ok(Ok(true))) {
+            let found = looker.look(SocketAddr::new(address, port), &probe, PATIENCE).await;
+            if found.status.is_some_and(Health::is_usable) {
                 return;
             }
         }
-    }
-
-    async fn look(&self, address: SocketAddr) -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect(address).await?;
-        let Self::Http(path) = self else { return Ok(true) };
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: whither-run\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        while head.len() < "HTTP/1.1 2".len() && stream.read_buf(&mut head).await? > 0 {}
-        Ok(head.starts_with(b"HTTP/1.") && head.get(8..10) == Some(b" 2"))
     }
 }
 
@@ -71,10 +53,9 @@ mod tests {
 
     #[test]
     fn a_check_is_read_or_explained() {
-        assert_eq!("tcp".parse(), Ok(Readiness::Tcp));
-        assert_eq!("http:/healthz?deep=1".parse(), Ok(Readiness::Http("/healthz?deep=1".into())));
-        for bad in ["http", "http:healthz", "udp", "http:/a b", ""] {
-            assert!(bad.parse::<Readiness>().is_err(), "{bad}");
-        }
+        assert_eq!("none".parse(), Ok(Readiness::Nothing));
+        assert_eq!("tcp".parse(), Ok(Readiness::Check(Check::Tcp)));
+        let problem = "udp".parse::<Readiness>().unwrap_err();
+        assert!(problem.contains("http:/PATH") && problem.ends_with("or none"), "{problem}");
     }
 }
