@@ -3,6 +3,7 @@
 use crate::ask::Asking;
 use crate::clock::Clock;
 use crate::freshness::Freshness;
+use crate::lag::Propagation;
 use crate::shards::Shards;
 use crate::view::{Cursor, Index, View};
 use crate::vitals::Vitals;
@@ -49,6 +50,7 @@ pub struct Directory {
     changed: watch::Sender<Index>,
     commands: mpsc::Sender<Envelope>,
     vitals: Vitals,
+    propagation: Arc<Propagation>,
     asking: Asking,
 }
 
@@ -75,6 +77,7 @@ impl Directory {
             changed: watch::Sender::new(index),
             commands,
             vitals: Vitals::default(),
+            propagation: Arc::default(),
             asking: Asking::default(),
         };
         (Arc::new(directory), queue)
@@ -96,6 +99,12 @@ impl Directory {
     #[must_use]
     pub fn vitals(&self) -> &Vitals {
         &self.vitals
+    }
+
+    /// How long what other nodes say takes to get here.
+    #[must_use]
+    pub fn propagation(&self) -> &Arc<Propagation> {
+        &self.propagation
     }
 
     /// The newest view, to keep. Costs one atomic increment; see [`Directory::peek`].
