@@ -8,8 +8,8 @@ use core::time::Duration;
 use whither_model::Instant;
 use whither_model::random::Random;
 
-/// A share of one, in parts: the whole.
-const WHOLE: usize = 1_024;
+/// A share of a turn, in parts: the whole. So fine that also in a turn of months nodes do not meet.
+const WHOLE: usize = 1 << 30;
 
 /// One node's part in it.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ impl Canary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     const INTERVAL: Duration = Duration::from_secs(40);
 
@@ -73,6 +74,16 @@ mod tests {
             }
             assert!((18_000..22_000).contains(&sung), "{nodes} nodes: {sung} in 20 000 intervals");
         }
+    }
+
+    #[test]
+    fn those_who_were_started_together_do_not_sing_together() {
+        let nodes = 100_000;
+        let mut due: Vec<Instant> = (0..nodes as u64).map(|seed| canary(seed).due(nodes - 1)).collect();
+        due.sort_unstable();
+        // Forty seconds apart on average: some are within a second of each other, and hardly ever ten.
+        assert!(due.windows(10).all(|ten| ten[9].since(ten[0]) > Duration::from_secs(1)));
+        assert!(due[nodes / 2].since(Instant::START) > INTERVAL * 49_000);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Lag {
     /// that are a factor of 1.33 to 1.5 apart.
     #[must_use]
     pub fn quantile(&self, per_mille: u32) -> Option<Duration> {
-        self.window.quantile(per_mille)
+        if self.count == 1 { Some(self.last) } else { self.window.quantile(per_mille) }
     }
 }
 

@@ -20,7 +20,7 @@ fn replies() -> Vec<Reply> {
 #[test]
 fn all_present_nodes_are_asked_and_what_was_not_measured_is_a_dash() {
     let done = run_at("lag", replies());
-    assert_eq!(done.out, "HEARD  web-1   web-2\nweb-1  -       0.42ms\nweb-2  -       -\n");
+    assert_eq!(done.out, "HEARD  web-1  web-2\nweb-1  -      0.42ms\nweb-2  -      -\n");
     assert_eq!(done.err, "propagation p50 0.42 ms, p99 1.2 ms over 1 pair; worst web-2 -> web-1 1.2 ms\n");
     assert_eq!(done.asked, ["GET /v1/lag", "GET /v1/nodes", "GET /v1/lag?from=00000000000000bb"]);
     assert!(run_at("lag --p99", replies()).out.contains("web-1  -      1.2ms\n"));
