@@ -45,7 +45,8 @@ pub fn run(effort: Effort, seed: u64) -> Report {
             ],
         );
     }
-    let text = "Probes, their answers, the digests that travel on them, and canaries, as an agent would send them: encoded and sealed, \
-                without IP and UDP headers (28 bytes for each message).";
+    let text = "Probes, their answers, the digests that travel on them, and canaries, as an agent would send them: encoded and \
+                sealed, without IP and UDP headers (28 bytes for each message). The whole cluster sends about one canary in 40 \
+                seconds, which costs 5 bytes a second; in a run of 20 seconds each one that happens to come counts 9.";
     Report { text: vec![text.to_owned()], tables: vec![table] }
 }
