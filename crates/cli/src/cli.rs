@@ -58,7 +58,7 @@ pub(crate) struct Global {
 
 /// The groups of the main help. A test checks that every command is in one.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Look", &["resolve", "explain", "watch", "checks", "services", "nodes", "status", "health", "doctor"]),
+    ("Look", &["resolve", "explain", "watch", "checks", "services", "nodes", "lag", "status", "health", "doctor"]),
     ("Register", &["run", "register", "renew", "drain", "undrain", "state", "maintenance", "deregister"]),
     ("Run a cluster", &["agent", "dev", "config", "simulate", "ca", "join", "leave"]),
     ("More", &["completions", "help"]),

@@ -14,9 +14,11 @@ mod drain;
 mod explain;
 mod health;
 mod join;
+mod lag;
 mod leave;
 mod maintenance;
 mod nodes;
+mod others;
 mod register;
 mod renew;
 mod resolve;
@@ -79,6 +81,8 @@ pub(crate) enum Command {
     Join(join::Args),
     /// Make the agent say goodbye to its cluster
     Leave(leave::Args),
+    /// Show how long changes take between all nodes, as they measure it all the time
+    Lag(lag::Args),
     /// Show how the agent is
     Health(health::Args),
     /// Show which guards are at work, and what they protect
@@ -157,6 +161,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Doctor(args) => doctor::run(&args, &mut session()),
         Command::Join(args) => join::run(&args, &mut session()),
         Command::Leave(args) => leave::run(&args, &mut session()),
+        Command::Lag(args) => lag::run(&args, &mut session()),
         Command::Health(args) => health::run(&args, &mut session()),
         Command::Status(args) => status::run(&args, &mut session()),
         Command::Maintenance(args) => maintenance::run(&args, &mut session()),

@@ -4,6 +4,7 @@ use crate::ask::Asking;
 use crate::checkup::Checkups;
 use crate::clock::Clock;
 use crate::freshness::Freshness;
+use crate::lag::Propagation;
 use crate::shards::Shards;
 use crate::view::{Cursor, Index, View};
 use crate::vitals::Vitals;
@@ -50,6 +51,7 @@ pub struct Directory {
     changed: watch::Sender<Index>,
     commands: mpsc::Sender<Envelope>,
     vitals: Vitals,
+    propagation: Arc<Propagation>,
     asking: Asking,
     pub(crate) checkups: Checkups,
 }
@@ -77,6 +79,7 @@ impl Directory {
             changed: watch::Sender::new(index),
             commands,
             vitals: Vitals::default(),
+            propagation: Arc::default(),
             asking: Asking::default(),
             checkups: Checkups::default(),
         };
@@ -99,6 +102,12 @@ impl Directory {
     #[must_use]
     pub fn vitals(&self) -> &Vitals {
         &self.vitals
+    }
+
+    /// How long what other nodes say takes to get here.
+    #[must_use]
+    pub fn propagation(&self) -> &Arc<Propagation> {
+        &self.propagation
     }
 
     /// The newest view, to keep. Costs one atomic increment; see [`Directory::peek`].

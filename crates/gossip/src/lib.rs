@@ -11,6 +11,7 @@ extern crate alloc;
 mod awareness;
 mod belief;
 mod broadcast;
+mod canary;
 mod detector;
 mod jury;
 mod news;
@@ -23,6 +24,7 @@ mod timing;
 
 pub use belief::{Accusers, Belief, Claim};
 pub use broadcast::{ACKS_MAX, Broadcast, BroadcastCounters, Forward, Habits, Leaflet, Rumour};
+pub use canary::Canary;
 pub use detector::{Changed, Counters, Detector, Effects, INCARNATION_MAX, MEMBERS_MAX, Outgoing, Peer, Route, Word};
 pub use roster::{Entry, Part, Region, Register, Roster, Scope};
 pub use timing::Timing;

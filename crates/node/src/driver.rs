@@ -3,6 +3,7 @@
 use crate::carry::{Answers, Hands};
 use crate::config::Config;
 use crate::error::{NodeError, StartError};
+use crate::lag;
 use crate::metrics::{self, CoreCounters};
 use crate::questions;
 use crate::seeds;
@@ -96,7 +97,7 @@ impl Driver {
         );
         let replica = Replica::new(core, snapshot, now);
         let counters = Arc::new(CoreCounters::default());
-        metrics::register(directory.vitals(), Arc::clone(&counters), transport.clone(), &journal);
+        metrics::register(&directory, Arc::clone(&counters), transport.clone(), &journal);
         let (found, seeds) = mpsc::channel(1);
         let asked =
             config.seeds.iter().map(|seed| format!("{}:{}", seed.host, seed.port)).collect::<Vec<_>>().join(", ");
@@ -226,6 +227,7 @@ impl Driver {
             self.hands.carry_out(ready, &mut self.answers);
         }
         self.counters.refresh(&self.replica);
+        lag::show(&mut self.replica, &self.directory);
         self.judge_cluster();
         impostor
     }

@@ -7,6 +7,7 @@ mod carry;
 mod config;
 mod driver;
 mod error;
+mod lag;
 mod metrics;
 mod questions;
 mod seeds;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use whither_directory::vitals::{Sample, Vitals};
+use whither_directory::Directory;
+use whither_directory::vitals::Sample;
 use whither_replica::{Counters, Replica};
 use whither_store::Journal;
 use whither_transport::Transport;
@@ -40,9 +41,11 @@ impl CoreCounters {
     }
 }
 
-/// Makes everything that can be counted part of `vitals`.
+/// Makes everything that can be counted part of the vitals of `directory`.
 #[expect(clippy::cast_precision_loss, reason = "gauges of small numbers")]
-pub(crate) fn register(vitals: &Vitals, core: Arc<CoreCounters>, transport: Transport, journal: &Arc<Journal>) {
+pub(crate) fn register(directory: &Directory, core: Arc<CoreCounters>, transport: Transport, journal: &Arc<Journal>) {
+    let vitals = directory.vitals();
+    crate::lag::register(vitals, Arc::clone(directory.propagation()));
     vitals.register(move |samples| {
         for (value, (name, help, _)) in core.values.iter().zip(Counters::default().named()) {
             samples.push(Sample::counter(name, help, value.load(Ordering::Relaxed)));

@@ -223,6 +223,9 @@ impl Replica {
     }
 
     fn commit(&mut self, rows: Vec<RowWire>) {
+        if self.told == self.head {
+            self.untold_since = self.now.mono;
+        }
         self.head = self.head.next();
         self.coming = Came::Own;
         let version = Version { epoch: self.me.epoch, seq: self.head };

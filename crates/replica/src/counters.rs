@@ -81,11 +81,13 @@ pub struct Counters {
     pub news_given_up: u64,
     /// Copies of news whose acknowledgement was not awaited, for want of room.
     pub news_untracked: u64,
+    /// Times this node told everybody nothing, so that the way of news is measured.
+    pub canaries: u64,
 }
 
 impl Counters {
     /// How many there are.
-    pub const COUNT: usize = 39;
+    pub const COUNT: usize = 40;
 
     /// These, with what membership and broadcast have counted.
     pub(crate) fn with(self, members: &whither_gossip::Counters, news: &whither_gossip::BroadcastCounters) -> Self {
@@ -155,6 +157,7 @@ impl Counters {
             ("news_doubled_total", "Copies of news that were known already.", self.news_doubled),
             ("news_given_up_total", "Receivers of news left to anti-entropy.", self.news_given_up),
             ("news_untracked_total", "Copies of news whose receipt was not awaited.", self.news_untracked),
+            ("canaries_total", "Times this node, being silent, had the way of news measured.", self.canaries),
         ]
     }
 }

@@ -9,12 +9,31 @@ use crate::Replica;
 use crate::limits::CLOCK_DRIFT_PPM;
 use alloc::collections::BTreeMap;
 use core::time::Duration;
+use whither_gossip::Region;
 use whither_model::{Epoch, Instant, NodeId, Seq};
 
 /// What is known of other nodes' clocks and heads.
 #[derive(Debug, Default)]
 pub(crate) struct Clocks {
     nodes: BTreeMap<NodeId, PeerClock>,
+    /// Short round trips to each region, lately: for members that were hardly ever asked.
+    trips: BTreeMap<Region, Trip>,
+}
+
+/// The shortest round trip lately: what there is without queues and repetitions. A way that has become longer is learned in
+/// steps of an eighth.
+#[derive(Clone, Copy, Debug)]
+struct Trip {
+    shortest: Duration,
+    /// One answer alone may have been a late one.
+    confirmed: bool,
+}
+
+impl Trip {
+    fn measure(known: Option<Self>, took: Duration) -> Option<Self> {
+        let Some(Self { shortest, .. }) = known else { return Some(Self { shortest: took, confirmed: false }) };
+        Some(Self { shortest: took.min(shortest + shortest / 8), confirmed: true })
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +44,10 @@ struct PeerClock {
     epoch: Epoch,
     /// At most how far its clock is ahead of ours, in microseconds, as of `measured`.
     lead: Option<(i64, Instant)>,
+    /// At least how far: whatever it stamped was not here before it was sent.
+    least: Option<(i64, Instant)>,
+    /// How long it takes to answer.
+    trip: Option<Trip>,
 }
 
 impl Clocks {
@@ -33,11 +56,11 @@ impl Clocks {
     }
 
     fn entry(&mut self, node: NodeId, epoch: Epoch) -> &mut PeerClock {
-        let fresh = PeerClock { known_until: Instant::DISTANT_PAST, epoch, lead: None };
+        let fresh = PeerClock { known_until: Instant::DISTANT_PAST, epoch, lead: None, least: None, trip: None };
         let clock = self.nodes.entry(node).or_insert(fresh);
         if clock.epoch < epoch {
             clock.epoch = epoch;
-            clock.lead = None;
+            (clock.lead, clock.least, clock.trip) = (None, None, None);
         }
         clock
     }
@@ -51,12 +74,47 @@ impl Clocks {
     }
 
     /// A pong says that `node`'s clock read `theirs` at some point not before `asked`.
-    pub(crate) fn measure(&mut self, node: NodeId, epoch: Epoch, asked: Instant, theirs: u64, now: Instant) {
+    pub(crate) fn measure(&mut self, peer: (NodeId, Region), epoch: Epoch, asked: Instant, theirs: u64, now: Instant) {
+        let (node, region) = peer;
         let lead = difference(theirs, asked.as_micros());
+        let took = now.since(asked);
+        if let Some(trip) = Trip::measure(self.trips.get(&region).copied(), took) {
+            self.trips.insert(region, trip);
+        }
         let clock = self.entry(node, epoch);
+        if clock.epoch == epoch {
+            clock.trip = Trip::measure(clock.trip, took);
+        }
         if clock.epoch == epoch && clock.lead.is_none_or(|known| lead < drifted(known, now)) {
             clock.lead = Some((lead, now));
         }
+    }
+
+    /// A packet of `node` came, stamped with its clock.
+    pub(crate) fn stamped(&mut self, node: NodeId, epoch: Epoch, theirs: u64, now: Instant) {
+        let least = difference(theirs, now.as_micros());
+        let clock = self.entry(node, epoch);
+        if clock.epoch == epoch && clock.least.is_none_or(|known| least > receded(known, now)) {
+            clock.least = Some((least, now));
+        }
+    }
+
+    /// How long a packet that `node` in `region` stamped with `theirs` was under way, most likely: half of the shortest round
+    /// trip (to its region, if it has hardly ever been asked itself), and by how much this packet came later than the quickest
+    /// one; as far as the bounds of its clock allow it. It is wrong by half of the difference between the way there and back.
+    pub(crate) fn under_way(&self, peer: (NodeId, Region), epoch: Epoch, theirs: u64, now: Instant) -> Duration {
+        let usual = self.trips.get(&peer.1).map_or(Duration::ZERO, |trip| trip.shortest);
+        let Some(clock) = self.nodes.get(&peer.0).filter(|clock| clock.epoch == epoch) else { return usual / 2 };
+        let trip = match clock.trip {
+            Some(Trip { shortest, confirmed: true }) => shortest,
+            Some(Trip { shortest, confirmed: false }) => shortest.min(usual),
+            None => usual,
+        };
+        let ago = i128::from(now.as_micros()) - i128::from(theirs);
+        let way = |lead: i64| Duration::from_micros(u64::try_from((ago + i128::from(lead)).max(0)).unwrap_or(u64::MAX));
+        let later = clock.least.map_or(Duration::ZERO, |least| way(receded(least, now)));
+        let at_most = clock.lead.map_or(Duration::MAX, |lead| way(drifted(lead, now)));
+        later.saturating_add(trip / 2).min(at_most)
     }
 
     /// The earliest point of our clock at which `node`'s clock can have read `theirs`.
@@ -72,14 +130,28 @@ fn difference(a: u64, b: u64) -> i64 {
     i64::try_from(i128::from(a) - i128::from(b)).unwrap_or(i64::MAX)
 }
 
-/// A bound measured a while ago, widened by what the clocks may have drifted since.
+/// An upper bound measured a while ago, widened by what the clocks may have drifted since.
 fn drifted((lead, measured): (i64, Instant), now: Instant) -> i64 {
+    lead.saturating_add(drift_since(measured, now))
+}
+
+/// The same for a lower bound.
+fn receded((least, measured): (i64, Instant), now: Instant) -> i64 {
+    least.saturating_sub(drift_since(measured, now))
+}
+
+fn drift_since(measured: Instant, now: Instant) -> i64 {
     let micros = u64::try_from(now.since(measured).as_micros()).unwrap_or(u64::MAX);
     let drift = micros / 1_000_000 * CLOCK_DRIFT_PPM + CLOCK_DRIFT_PPM;
-    lead.saturating_add(i64::try_from(drift).unwrap_or(i64::MAX))
+    i64::try_from(drift).unwrap_or(i64::MAX)
 }
 
 impl Replica {
+    /// In which region `node` is, as far as is known.
+    pub(crate) fn region_of(&self, node: NodeId) -> Region {
+        self.detector.roster().get(node).map_or(Region::NOWHERE, |entry| entry.region)
+    }
+
     /// Takes in a head: `node` in `epoch` had said `head` changes, and had seen `past` of its own earlier boots, at a point
     /// not before `left_at` of our clock. The last `held` of them it has not told anybody yet.
     pub(crate) fn hear_head(

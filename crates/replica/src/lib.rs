@@ -19,6 +19,7 @@ mod counters;
 mod freshness;
 mod guards;
 mod joining;
+mod lag;
 mod leases;
 pub mod limits;
 mod losses;
@@ -37,9 +38,10 @@ mod upkeep;
 mod wire;
 mod witnesses;
 
-pub use config::{Config, Timing};
+pub use config::{CANARY_INTERVAL, Config, Timing};
 pub use counters::Counters;
 pub use guards::Guards;
+pub use lag::Lag;
 pub use ready::{DurableReplies, Ready, Transmit};
 pub use rows::{Ranges, RowIx, Rows};
 pub use whither_gossip::{Route, Timing as Detection};
@@ -53,6 +55,7 @@ use catalog::NodeProfile;
 use collecting::Collecting;
 use freshness::Clocks;
 use guards::Budget;
+use lag::Lags;
 use leases::Leases;
 use losses::Losses;
 use pacing::Pacing;
@@ -63,7 +66,7 @@ use sharing::Sharing;
 use spreading::News;
 use timers::{Timer, Timers};
 use upkeep::Findings;
-use whither_gossip::{Belief, Broadcast, Detector, Habits, Register, Roster};
+use whither_gossip::{Belief, Broadcast, Canary, Detector, Habits, Register, Roster};
 use whither_model::durable::Snapshot;
 use whither_model::random::{self, Random};
 use whither_model::{Came, Delta, Epoch, Instant, MemberState, NodeId, Now, Origin, Seq, ServiceName, Version};
@@ -90,6 +93,8 @@ pub struct Replica {
     /// Those who said goodbye and whose instances still count as they were.
     leaving: BTreeSet<NodeId>,
     broadcast: Broadcast<Arc<News>>,
+    canary: Canary,
+    lags: Lags,
     /// When member lists were last compared with somebody.
     lists_compared: Instant,
     clocks: Clocks,
@@ -113,6 +118,8 @@ pub struct Replica {
     coming: Came,
     /// Up to where own changes have been told.
     told: Seq,
+    /// When the first of those that nobody was told of was made.
+    untold_since: Instant,
     pacing: Pacing,
     repair: Repair,
     audit: Audit,
@@ -144,11 +151,15 @@ impl Replica {
         let roster = Roster::new(me.node, Arc::new(Register::default()));
         let own = Random::new(random.next());
         let region = membership::region_named(&config.region);
+        // Randomness of its own: whether there are canaries changes nothing else.
+        let canaries = Random::new(random::mix(belief.run));
         let mut replica = Self {
             detector: Detector::new(belief, roster, config.timing.detection.clone(), own, now.mono),
             leaving: BTreeSet::new(),
             lists_compared: Instant::DISTANT_PAST,
             broadcast: Broadcast::new(me.node, me.epoch, region, Habits::default()),
+            canary: Canary::new(config.timing.canary_interval, canaries, now.mono),
+            lags: Lags::default(),
             me,
             head: Seq(0),
             now,
@@ -168,6 +179,7 @@ impl Replica {
             outbox: alloc::vec::Vec::new(),
             coming: Came::Disk,
             told: Seq(0),
+            untold_since: now.mono,
             pacing: Pacing::default(),
             repair: Repair::default(),
             audit: Audit::default(),
@@ -262,6 +274,11 @@ impl Replica {
     /// When [`Replica::handle_timeout`] wants to be called, at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
+        self.deadline().min(self.canary_due())
+    }
+
+    /// The same but for the canary, which is never late: when it is due changes with the number of members.
+    fn deadline(&self) -> Instant {
         self.timers.next().min(self.detector.next_wake()).min(self.broadcast.next_wake())
     }
 
@@ -282,7 +299,7 @@ impl Replica {
 
     /// The time has come that [`Replica::poll_timeout`] named.
     pub fn handle_timeout(&mut self, now: Now) {
-        let late = now.mono.since(self.poll_timeout());
+        let late = now.mono.since(self.deadline());
         self.advance(now);
         if late > collecting::HORIZON {
             self.forget_others();
@@ -294,6 +311,7 @@ impl Replica {
         }
         self.detector.wake(now.mono);
         self.broadcast.wake(now.mono, self.detector.roster_mut());
+        self.sing();
         while let Some(timer) = self.timers.pop_due(now.mono) {
             match timer {
                 Timer::VouchEnd(node) => self.vouching_over(node),

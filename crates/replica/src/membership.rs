@@ -27,7 +27,7 @@ impl Replica {
             }
             let claims: Vec<Claim> = core::mem::take(&mut effects.publish);
             for part in claims.chunks(CLAIMS_PER_NEWS) {
-                self.tell_everybody(News { claims: part.to_vec(), changes: Vec::new() });
+                self.tell_everybody(News { claims: part.to_vec(), changes: Vec::new(), made: Some(self.now.mono) });
             }
             for changed in core::mem::take(&mut effects.changes) {
                 self.member_changed(changed);
@@ -140,6 +140,9 @@ impl Replica {
 
     /// Tells every member, by way of the broadcast.
     pub(crate) fn tell_everybody(&mut self, news: News) {
+        if self.detector.roster().present_count() > 0 {
+            self.canary.spoke(self.now.mono);
+        }
         self.broadcast.publish(self.now.mono, self.detector.roster_mut(), Arc::new(news));
     }
 }

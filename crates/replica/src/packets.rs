@@ -57,11 +57,17 @@ impl Replica {
         for claim in packet.statements.iter().filter_map(Statement::check_claim) {
             self.detector.hear(self.now.mono, &claim);
         }
-        if let Some(leaflet) = &packet.leaflet {
-            self.handle_leaflet(belief.node, leaflet, &packet.changes);
-        }
+        let news = packet.leaflet.as_ref().map(|leaflet| {
+            let made = self.when_made(&belief, leaflet, packet.sent_at);
+            (leaflet.origin, made, self.handle_leaflet(belief.node, leaflet, &packet.changes, made))
+        });
         self.handle_received(belief.node, &packet.received);
-        self.handle_changes(&packet);
+        let changed = self.handle_changes(&packet);
+        if let Some((origin, made, true)) = news
+            && (changed || packet.changes.is_empty())
+        {
+            self.note_lag(origin, made);
+        }
         if let Some(cells) = &packet.cells {
             self.handle_cells(from, cells);
         }
@@ -71,8 +77,10 @@ impl Replica {
             asked = asked.max(self.detector.handle_word(self.now.mono, belief.node, peer, route, &word));
         }
         if let Some(asked) = asked {
-            self.clocks.measure(belief.node, belief.epoch, asked, packet.sent_at, self.now.mono);
+            let peer = (belief.node, self.region_of(belief.node));
+            self.clocks.measure(peer, belief.epoch, asked, packet.sent_at, self.now.mono);
         }
+        self.clocks.stamped(belief.node, belief.epoch, packet.sent_at, self.now.mono);
         let stamped = self.clocks.earliest(belief.node, belief.epoch, packet.sent_at, self.now.mono);
         let left_at = stamped.max(asked);
         self.hear_head(belief.node, belief.epoch, Seq(packet.head), packet.held, packet.past, left_at);
@@ -93,14 +101,17 @@ impl Replica {
         self.send_agreement(from);
     }
 
-    fn handle_changes(&mut self, packet: &Packet) {
+    /// Returns whether any of them was new.
+    fn handle_changes(&mut self, packet: &Packet) -> bool {
+        let mut any = false;
         for encoded in &packet.changes {
             let Ok(change) = Change::decode(Bytes::clone(encoded)) else {
                 self.counters.changes_refused += 1;
                 continue;
             };
-            self.merge_change(&change);
+            any |= self.merge_change(&change);
         }
+        any
     }
 }
 

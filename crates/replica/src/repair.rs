@@ -279,6 +279,10 @@ impl Replica {
                 // What this node itself has said lately comes back when a peer answers an old question.
                 continue;
             }
+            let seen = self.rows.seen(origin);
+            if seen.map_or(!complete.is_empty(), |seen| !complete.without(seen).is_empty()) {
+                self.note_repair(node);
+            }
             for row in section.rows.iter().filter(|row| complete.contains(row.seq)) {
                 self.counters.rows_repaired += 1;
                 self.coming = Came::Repair;

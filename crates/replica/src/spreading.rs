@@ -19,7 +19,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use prost::Message;
 use whither_gossip::{Claim, Forward, Leaflet, Region, Route, Rumour, Scope};
-use whither_model::{Epoch, NodeId};
+use whither_model::{Epoch, Instant, NodeId};
 
 /// What everybody is to be told.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct News {
     pub(crate) claims: Vec<Claim>,
     /// Encoded changes, passed on as they came, with whatever fields this version does not know.
     pub(crate) changes: Vec<Bytes>,
+    /// When the oldest of it was made, on this node's clock; `None` if somebody it came from cannot tell.
+    pub(crate) made: Option<Instant>,
 }
 
 /// Room for changes in a datagram that carries no statements.
@@ -124,19 +126,20 @@ impl Replica {
     fn publish_changes(&mut self, changes: Vec<Bytes>) {
         let total: usize = changes.iter().map(|change| change.len() + FIELD_BYTES).sum();
         let room = if total > BURST_BYTES_MAX { MESSAGE_BYTES_TARGET } else { CHANGES_PER_DATAGRAM_BYTES };
+        let made = Some(self.untold_since);
         let mut packed: Vec<Bytes> = Vec::new();
         let mut bytes = 0;
         for change in changes {
             let size = change.len() + FIELD_BYTES;
             if bytes + size > room && !packed.is_empty() {
-                self.tell_everybody(News { claims: Vec::new(), changes: core::mem::take(&mut packed) });
+                self.tell_everybody(News { changes: core::mem::take(&mut packed), made, ..News::default() });
                 bytes = 0;
             }
             bytes += size;
             packed.push(change);
         }
         if !packed.is_empty() {
-            self.tell_everybody(News { claims: Vec::new(), changes: packed });
+            self.tell_everybody(News { changes: packed, made, ..News::default() });
         }
     }
 
@@ -144,7 +147,7 @@ impl Replica {
         let Some(first) = copies.first() else { return };
         let mut packet = Packet {
             changes: first.payload.changes.clone(),
-            leaflet: Some(leaflet_wire(&first.leaflet, &first.payload.claims)),
+            leaflet: Some(leaflet_wire(&first.leaflet, &first.payload, self.now.mono)),
             ..Packet::default()
         };
         let fits = packet.encoded_len() + DATAGRAM_HEADER_BYTES <= DATAGRAM_BYTES_MAX;
@@ -194,18 +197,26 @@ impl Replica {
         }
     }
 
-    /// Takes in the news a packet carries and hands it on to whom it is asked to inform.
-    pub(crate) fn handle_leaflet(&mut self, from: NodeId, wire: &LeafletWire, changes: &[Bytes]) {
+    /// Takes in the news a packet carries, made when it says, and hands it on to whom it is asked to inform. Returns whether
+    /// it came for the first time.
+    pub(crate) fn handle_leaflet(
+        &mut self,
+        from: NodeId,
+        wire: &LeafletWire,
+        changes: &[Bytes],
+        made: Option<Instant>,
+    ) -> bool {
         let Some(leaflet) = check_leaflet(wire) else {
             self.counters.changes_refused += 1;
-            return;
+            return false;
         };
         let claims: Vec<Claim> = wire.statements.iter().filter_map(Statement::check_claim).collect();
-        let news = Arc::new(News { claims, changes: changes.to_vec() });
+        let news = Arc::new(News { claims, changes: changes.to_vec(), made });
         let new = self.broadcast.receive(self.now.mono, self.detector.roster_mut(), from, &leaflet, &news);
         if new {
             news.claims.iter().for_each(|claim| self.detector.hear_news(self.now.mono, claim));
         }
+        new
     }
 
     /// Sends `packet` to each of `to`, with what every packet carries: who sends, when, its head, and in a probe's spare
@@ -245,7 +256,8 @@ fn scope_wire(scope: Scope) -> ScopeWire {
     ScopeWire { region: scope.region.0, first: scope.first.get(), last: scope.last.get() }
 }
 
-fn leaflet_wire(leaflet: &Leaflet, claims: &[Claim]) -> LeafletWire {
+fn leaflet_wire(leaflet: &Leaflet, news: &News, now: Instant) -> LeafletWire {
+    let age = |made| u64::try_from(now.since(made).as_micros()).unwrap_or(u64::MAX).max(1);
     let partner = |(node, scope): &(NodeId, Option<Scope>)| Partner { node: node.get(), scope: scope.map(scope_wire) };
     LeafletWire {
         origin: leaflet.rumour.origin.get(),
@@ -253,7 +265,8 @@ fn leaflet_wire(leaflet: &Leaflet, claims: &[Claim]) -> LeafletWire {
         number: leaflet.rumour.number,
         scope: leaflet.scope.map(scope_wire),
         partners: leaflet.partners.iter().map(partner).collect(),
-        statements: claims.iter().map(Statement::claim).collect(),
+        statements: news.claims.iter().map(Statement::claim).collect(),
+        age: news.made.map_or(0, age),
     }
 }
 

@@ -134,6 +134,9 @@ pub(crate) struct LeafletWire {
     pub(crate) partners: Vec<Partner>,
     #[prost(message, repeated, tag = "6")]
     pub(crate) statements: Vec<Statement>,
+    /// How long ago the news was made when this left, in microseconds, as far as the sender can tell. Zero: it cannot.
+    #[prost(uint64, tag = "7")]
+    pub(crate) age: u64,
 }
 
 /// News that was received: of one origin, pairs of first and last number.

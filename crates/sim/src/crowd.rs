@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use whither_gossip::{
-    Belief, Broadcast, BroadcastCounters, Changed, Claim, Counters, Detector, Entry, Habits, Leaflet, Outgoing, Peer,
-    Region, Register, Roster, Route, Rumour, Timing, Word,
+    Belief, Broadcast, BroadcastCounters, Canary, Changed, Claim, Counters, Detector, Entry, Habits, Leaflet, Outgoing,
+    Peer, Region, Register, Roster, Route, Rumour, Timing, Word,
 };
 use whither_model::random::{Random, mix};
 use whither_model::{Epoch, Instant, MemberState, NodeId};
@@ -81,6 +81,7 @@ pub enum Told {
 pub struct Node {
     detector: Detector,
     broadcast: Broadcast<Arc<News>>,
+    canary: Canary,
     next_digest: Instant,
     sync_interval: Duration,
     /// The message being handled asked whether this node agrees.
@@ -116,6 +117,8 @@ pub struct Manner {
     pub sync_interval: Duration,
     /// How often they ask one that is down whether it came back, about; an agent every 10 s. `None`: never.
     pub redial: Option<Duration>,
+    /// Between two canaries of anybody; an agent's are [`whither_replica::CANARY_INTERVAL`] apart. `None`: there are none.
+    pub canary: Option<Duration>,
 }
 
 impl Default for Manner {
@@ -125,6 +128,7 @@ impl Default for Manner {
             habits: Habits::default(),
             sync_interval: Duration::from_secs(1),
             redial: None,
+            canary: None,
         }
     }
 }
@@ -182,7 +186,9 @@ impl Node {
     }
 
     fn with(detector: Detector, broadcast: Broadcast<Arc<News>>, now: Instant, manner: &Manner) -> Self {
+        let canaries = Random::new(mix(detector.me().run ^ detector.me().epoch.0));
         Self {
+            canary: Canary::new(manner.canary, canaries, now),
             detector,
             broadcast,
             next_digest: now,
@@ -197,6 +203,7 @@ impl Node {
 
     /// Tells everybody.
     pub fn publish(&mut self, now: Instant, news: News, out: &mut Outbox<Said, Told>) {
+        self.canary.spoke(now);
         self.broadcast.publish(now, self.detector.roster_mut(), Arc::new(news));
         self.settle(now, out);
     }
@@ -252,6 +259,7 @@ impl Node {
             }
             if !effects.publish.is_empty() {
                 let news = Arc::new(News::Claims(core::mem::take(&mut effects.publish)));
+                self.canary.spoke(now);
                 self.broadcast.publish(now, self.detector.roster_mut(), news);
             }
             for Changed { before, now: belief } in effects.changes.drain(..) {
@@ -415,10 +423,14 @@ impl Protocol for Node {
         self.detector.wake(now);
         self.redial(now, out);
         self.broadcast.wake(now, self.detector.roster_mut());
+        if self.canary.due(self.present()) <= now {
+            return self.publish(now, News::Claims(Vec::new()), out);
+        }
         self.settle(now, out);
     }
 
     fn next_wake(&self) -> Instant {
-        self.detector.next_wake().min(self.broadcast.next_wake()).min(self.redial.next)
+        let membership = self.detector.next_wake().min(self.redial.next);
+        membership.min(self.broadcast.next_wake()).min(self.canary.due(self.present()))
     }
 }

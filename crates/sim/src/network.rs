@@ -4,7 +4,7 @@ mod lines;
 
 pub use lines::{Line, Load, PACKET_OVERHEAD_BYTES};
 pub(crate) use lines::{Lines, Piece, Way};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use whither_model::random::Random;
 use whither_replica::Route;
@@ -46,6 +46,8 @@ pub struct Network {
     pub weather: Weather,
     /// Cut links, as (from, to): one-way.
     cut: BTreeSet<(usize, usize)>,
+    /// What links take longer than the weather has it, as (from, to): one-way.
+    detours: BTreeMap<(usize, usize), Duration>,
     /// What nodes' lines bear; `None`: anything.
     pub(crate) lines: Option<Lines>,
 }
@@ -57,7 +59,7 @@ impl Network {
     /// A network without cuts.
     #[must_use]
     pub fn new(weather: Weather) -> Self {
-        Self { weather, cut: BTreeSet::new(), lines: None }
+        Self { weather, cut: BTreeSet::new(), detours: BTreeMap::new(), lines: None }
     }
 
     /// From now on each node's line bears only so much.
@@ -80,6 +82,11 @@ impl Network {
     /// Cuts the link from `from` to `to`, one way.
     pub fn cut(&mut self, from: usize, to: usize) {
         self.cut.insert((from, to));
+    }
+
+    /// From now on what goes from `from` to `to` takes `longer`, one way.
+    pub fn lengthen(&mut self, from: usize, to: usize, longer: Duration) {
+        self.detours.insert((from, to), longer);
     }
 
     /// Cuts both ways between every two nodes that are not in the same group.
@@ -109,10 +116,11 @@ impl Network {
             return Vec::new();
         }
         let weather = self.weather;
+        let detour = self.detours.get(&(from, to)).copied().unwrap_or_default();
         let chance = |random: &mut Random, per_mille: usize| random.below(1_000) < per_mille;
         let one_way = |random: &mut Random| {
             let jitter = usize::try_from(weather.jitter.as_micros()).unwrap_or(0);
-            weather.delay + Duration::from_micros(random.below(jitter + 1) as u64)
+            weather.delay + detour + Duration::from_micros(random.below(jitter + 1) as u64)
         };
         match route {
             Route::Datagram => {

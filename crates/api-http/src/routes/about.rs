@@ -38,6 +38,7 @@ Whither: where services are at this moment, and how sure that is.
   GET    /v1/watch/{namespace}/{service}                     be told what changes
   GET    /v1/watch                                           the same for everything
   GET    /v1/nodes                                           the cluster
+  GET    /v1/lag                                             how long what other nodes say takes to get here
   POST   /v1/join                                            look for a cluster
   POST   /v1/leave                                           say goodbye
   PUT    /v1/maintenance                                     ?on=true|false: this node with all its instances

@@ -3,6 +3,7 @@
 mod about;
 mod checks;
 mod closest;
+mod lag;
 mod membership;
 mod paths;
 mod register;
@@ -76,6 +77,7 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
         .routes(routes!(session::open))
         .routes(routes!(session::close))
         .routes(routes!(membership::nodes))
+        .routes(routes!(lag::lag))
         .routes(routes!(membership::join))
         .routes(routes!(membership::leave))
         .routes(routes!(membership::maintenance))

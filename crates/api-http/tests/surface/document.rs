@@ -111,6 +111,8 @@ async fn answers_have_the_members_that_the_document_says() {
         ("/v1/services/prod/web/instances/w1/checks", "CheckReport", "/checks/0"),
         ("/v1/nodes", "Nodes", ""),
         ("/v1/nodes", "Node", "/nodes/0"),
+        ("/v1/lag", "Lags", ""),
+        ("/v1/lag", "Lag", "/all"),
         ("/v1/health", "Health", ""),
     ];
     for (path, schema, pointer) in cases {

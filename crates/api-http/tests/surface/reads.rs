@@ -1,11 +1,12 @@
 //! Questions and their answers.
 
-use crate::node_double::NodeDouble;
+use crate::node_double::{self, NodeDouble};
 use crate::wire::{Server, Wire, ask, call, routes};
 use axum::body::Body;
 use serde_json::json;
 use std::time::Duration;
 use whither_api_http::Config;
+use whither_directory::Lag;
 use whither_model::{Health, MemberState, Port, Registration, State};
 
 fn full(registration: &mut Registration) {
@@ -290,4 +291,27 @@ async fn guards_at_work_are_told_with_what_they_protect() {
     assert_eq!(active, ["never-empty", "mass-expiry"]);
     let web = ask(&routes, "GET /v1/services/prod/web").await.json();
     assert_eq!((&web["protected"], &web["instances"][0]["status"]), (&json!(true), &json!("held")));
+}
+
+#[tokio::test]
+async fn how_long_news_takes_is_told_of_each_present_node_measured_or_not() {
+    let node = NodeDouble::start();
+    node.member(0xc, "c", MemberState::Alive);
+    node.member(0xb, "b", MemberState::Suspect);
+    node.member(0xd, "d", MemberState::Down);
+    let heard = node.directory.clock().now();
+    let [p50, p99, last] = [240, 1_250, 300].map(Duration::from_micros);
+    let lag = Lag { p50, p99, last, heard, count: 7, by_repair: 1 };
+    node.directory.propagation().renew(|| (lag, vec![(node_double::node(0xb), lag), (node_double::node(0xd), lag)]));
+    node.at(Duration::from_millis(1_500));
+    let told = ask(&routes(&node), "GET /v1/lag").await.json();
+    let measured = json!({
+        "p50_us": 240, "p99_us": 1250, "last_us": 300, "heard_ms_ago": 1500, "count": 7, "by_repair": 1,
+    });
+    assert_eq!(told["all"], measured);
+    let mut of_b = measured;
+    of_b["node"] = json!("000000000000000b");
+    of_b["name"] = json!("b");
+    assert_eq!((&told["of"][0], told["of"].as_array().unwrap().len()), (&of_b, 2));
+    assert_eq!((&told["of"][1]["name"], &told["of"][1]["p50_us"]), (&json!("c"), &json!(null)));
 }

@@ -385,6 +385,34 @@ pub(crate) struct Node {
     pub(crate) is_self: bool,
 }
 
+/// How long what others say takes to get to a node.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Lags {
+    pub(crate) node: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) of: Vec<Lag>,
+}
+
+/// The same for one who speaks.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Lag {
+    pub(crate) node: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) p50_us: Option<u64>,
+    #[serde(default)]
+    pub(crate) p99_us: Option<u64>,
+    #[serde(default)]
+    pub(crate) last_us: Option<u64>,
+    #[serde(default)]
+    pub(crate) count: u64,
+    #[serde(default)]
+    pub(crate) by_repair: u64,
+}
+
 /// How an agent is.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AgentHealth {

@@ -61,6 +61,7 @@ fn run_with(line: &str, replies: Vec<Reply>, width: Option<usize>) -> Done {
         Command::Watch(args) => watch::run(args, &mut session),
         Command::Join(args) => join::run(args, &mut session),
         Command::Leave(args) => leave::run(args, &mut session),
+        Command::Lag(args) => lag::run(args, &mut session),
         Command::Health(args) => health::run(args, &mut session),
         other => panic!("{other:?} asks no agent"),
     };

@@ -9,6 +9,7 @@ mod deploy;
 mod disk;
 mod doctor;
 mod goodbye;
+mod lag;
 mod lease;
 mod pause;
 mod registration;

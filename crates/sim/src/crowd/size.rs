@@ -14,6 +14,8 @@ const HEADER: u32 = 34 + 9 + 2;
 pub(super) const STATEMENT: u32 = 34;
 const NONCE: u32 = 6;
 const NODE: u32 = 9;
+/// How old news is, up to two seconds.
+const AGE: u32 = 1 + 3;
 
 pub(super) fn head(word: &Word, digest: bool, agrees: bool) -> u32 {
     let word = match word {
@@ -44,5 +46,5 @@ fn news((leaflet, news): &(whither_gossip::Leaflet, std::sync::Arc<News>)) -> u3
         News::Claims(claims) => claims.iter().map(claim).sum(),
         News::Update { bytes, .. } => *bytes,
     };
-    3 + NODE + 2 + 4 + scope + partners + payload
+    3 + NODE + 2 + 4 + AGE + scope + partners + payload
 }

@@ -127,7 +127,7 @@ impl Settings {
     pub fn manner(&self) -> Manner {
         // Who is down matters to those who were divided; the dead do not answer, and finding one costs a walk through the list.
         let redial = self.partition.map(|_| REDIAL);
-        Manner { timing: self.timing(), redial, ..Manner::default() }
+        Manner { timing: self.timing(), redial, canary: Some(whither_replica::CANARY_INTERVAL), ..Manner::default() }
     }
 
     /// The world for a run of `length`.

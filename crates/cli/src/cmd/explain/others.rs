@@ -2,19 +2,15 @@
 
 use super::Asked;
 use super::knowledge::Knowledge;
-use crate::agent_api::wire::{Instance, Node, Nodes, Testimony};
-use crate::agent_api::{AgentApi, ApiError, Method, Target};
+use crate::agent_api::wire::{Instance, Node, Testimony};
+use crate::agent_api::{AgentApi, ApiError};
+use crate::cmd::others::{Askable, Silent, ask_each, askable};
 use crate::duration;
 use crate::table::visible;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Mutex;
 
-/// Nodes that are asked, at most.
-const NODES_MAX: usize = 64;
-/// Nodes that are asked at once.
-const AT_ONCE: usize = 8;
 /// Differences of one node that are shown to people.
 const SHOWN_MAX: usize = 20;
 
@@ -65,14 +61,6 @@ struct Differing {
     instances: Vec<Difference>,
 }
 
-/// A node that gave no answer.
-#[derive(Debug, Serialize)]
-struct Silent {
-    node: String,
-    name: String,
-    why: String,
-}
-
 /// An instance that is otherwise there than here; null where it is not known.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Difference {
@@ -105,12 +93,7 @@ impl Shown {
 /// # Errors
 /// [`ApiError`] if the agent does not say who they are. That one of them gives no answer is part of the result.
 pub(super) fn ask(api: &AgentApi, asked: Asked<'_>, here: &Knowledge) -> Result<Others, ApiError> {
-    let nodes = api.ask::<Nodes>(Method::Get, &Target::new("/v1/nodes"), None)?.value.nodes;
-    let down = nodes.iter().filter(|node| node.state == "down").count();
-    let is_present = |node: &Node| matches!(node.state.as_str(), "alive" | "suspect");
-    let mut present: Vec<Node> = nodes.into_iter().filter(|node| !node.is_self && is_present(node)).collect();
-    let not_asked = present.len().saturating_sub(NODES_MAX);
-    present.truncate(NODES_MAX);
+    let Askable { nodes: present, not_asked, down } = askable(api)?;
     let said = ask_each(&present, |node| asked.of(api, Some(&node.id)));
     let mut others = Others { asked: present.len(), not_asked, down, ..Others::default() };
     for (node, said) in present.into_iter().zip(said) {
@@ -139,23 +122,6 @@ impl Others {
             self.differ.push(Differing { node, name, age_ms: there.age_ms, known, instances });
         }
     }
-}
-
-/// What each node says, in the order of `nodes`; [`AT_ONCE`] of them are asked at a time.
-fn ask_each<T: Send>(nodes: &[Node], ask: impl Fn(&Node) -> T + Sync) -> Vec<T> {
-    let (queue, said) = (Mutex::new(nodes.iter().enumerate()), Mutex::new(BTreeMap::new()));
-    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(nodes.len()) {
-            scope.spawn(|| {
-                while let Some((at, node)) = next() {
-                    let answer = ask(node);
-                    said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(at, answer);
-                }
-            });
-        }
-    });
-    said.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_values().collect()
 }
 
 /// Every instance that is otherwise there than here, by id.
