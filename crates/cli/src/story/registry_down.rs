@@ -1,0 +1,366 @@
+//! Story 2: the registry is down, and its callers go on.
+
+use super::Ending;
+use super::callers::request;
+use super::cast::{Agent, Role, Server, agents, await_all_alive, await_up, has, list, text};
+use super::stage::{Place, SOON, Stage};
+use super::teller::Teller;
+use super::{millis, short};
+use crate::agent_api::{AgentApi, Method, Target};
+use crate::duration;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const SERVICES: [&str; 3] = ["prod/recos", "prod/cart", "prod/search"];
+/// Between two questions of the reader that asks all the while.
+const PACE: Duration = Duration::from_millis(10);
+/// A reader who wants strictness takes nothing older than this.
+const STRICT: Duration = Duration::from_secs(1);
+/// As old as answers may be once all is well again.
+const FRESH_MILLIS: u64 = 3_000;
+
+/// What the story takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  whither story registry-down
+  whither story registry-down --json | jq .facts
+
+Three agents, with a server each. Two agents are killed, then the third, which starts again alone; then the others come \
+            back. Somebody asks the third all the while. It ends well if no answer was empty, every answer said how old \
+            it was and never less than the truth, and all is as before at the end.")]
+pub(crate) struct Args {
+    /// How long the first answer of an agent that starts alone may take, from when it says that it is ready
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = duration::parse)]
+    within: Duration,
+}
+
+/// Plays it.
+pub(crate) fn play(args: &Args, stage: &Stage, teller: &mut Teller) -> anyhow::Result<Ending> {
+    teller.say("The registry is down. Whoever asks it for an address must get one, and be told how old it is.")?;
+    let mut agents = agents(stage, 3)?;
+    let places = [Place::anywhere()?, Place::anywhere()?, Place::anywhere()?];
+    let _servers = servers(stage, &agents, &places)?;
+    teller.say("three agents, and a server with each: prod/recos at a-1, prod/cart at a-2, prod/search at a-3")?;
+    // What others told it reaches its disk within the group window; its backlog says when.
+    stage.until("nothing waits for the disk of a-3", SOON, || match agents[2].metric("whither_journal_backlog") {
+        Some(0.0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    let reader = Reader::begin(agents[2].api().clone())?;
+    let mut problems = Vec::new();
+    teller.breathe();
+
+    let silent = Instant::now();
+    agents[0].kill();
+    agents[1].kill();
+    let believed = missed(stage, &agents[2])?;
+    teller.say(&format!(
+        "a-1 and a-2 are killed (kill -9); after {} a-3 calls them {believed}, and answers:",
+        short(silent.elapsed())
+    ))?;
+    let alone = ask_all(&agents[2], silent, &mut problems);
+    teller.more(&table(&alone))?;
+    let served = call_all(&places, &mut problems);
+    teller.say(&format!(
+        "the servers are well, only their agents are not: {served} of 3 answer at the addresses given"
+    ))?;
+    teller.say(&strict(&alone))?;
+    teller.breathe();
+
+    agents[2].kill();
+    teller.say("a-3 is killed too, and started again; nobody else is there")?;
+    let started = Instant::now();
+    agents[2].start(stage)?;
+    let ready = Instant::now();
+    let first = answer(&agents[2], SERVICES[0]);
+    let took = ready.elapsed();
+    if first.is_empty || took > args.within {
+        problems.push(format!("the first answer after the start took {}, or was empty: {first:?}", short(took)));
+    }
+    let from_disk = ask_all(&agents[2], silent, &mut problems);
+    teller.say(&format!(
+        "it was ready after {}, and gave its first answer {} later, from disk:",
+        short(ready - started),
+        short(took)
+    ))?;
+    teller.more(&table(&from_disk))?;
+    teller.breathe();
+
+    let returned = Instant::now();
+    agents[0].begin(stage)?;
+    agents[1].begin(stage)?;
+    agents[0].await_ready(stage)?;
+    agents[1].await_ready(stage)?;
+    await_all_alive(stage, &agents)?;
+    await_as_before(stage, &agents)?;
+    let healed = returned.elapsed();
+    teller.say(&format!(
+        "a-1 and a-2 come back; {} later every agent has every service as it was, and can prove it",
+        short(healed)
+    ))?;
+    let last = ask_all(&agents[2], Instant::now(), &mut problems);
+    teller.more(&table(&last))?;
+    let read = reader.end();
+    if read.empty > 0 || read.answers == 0 {
+        problems
+            .push(format!("of {} answers, {} were empty; the first: {}", read.answers, read.empty, read.first_empty));
+    }
+    teller
+        .say(&format!("{} answers were read at a-3 all the while; {} of them were empty", read.answers, read.empty))?;
+    let verdict = format!(
+        "{} answers, none of them empty; alone from disk {} after it was ready; all as before {} after the others came back",
+        read.answers,
+        short(took),
+        short(healed)
+    );
+    let facts = json!({
+        "answers": read.answers, "empty": read.empty, "unanswered": read.unanswered, "served": served,
+        "first_answer_ms": millis(took), "healed_ms": millis(healed), "strict_ms": millis(STRICT),
+        "alone": json_of(&alone), "from_disk": json_of(&from_disk), "at_last": json_of(&last),
+    });
+    Ok(Ending { problems, verdict, facts })
+}
+
+/// Waits until the agent misses the first two, and what it knows is too old for a strict reader. Returns what it calls them.
+fn missed(stage: &Stage, third: &Agent) -> anyhow::Result<String> {
+    stage.until("a-3 misses a-1 and a-2", SOON, || {
+        let states = ["a-1", "a-2"].map(|name| third.state_of(name));
+        let is_old = |service| is_too_old(&answer(third, service));
+        let is_missed = states.iter().all(|state| state == "suspect" || state == "down");
+        let [first, second] = states;
+        let believed = if first == second { first } else { format!("{first} and {second}") };
+        if is_missed && is_old(SERVICES[0]) && is_old(SERVICES[1]) { Ok(believed) } else { Err(believed) }
+    })
+}
+
+fn servers(stage: &Stage, agents: &[Agent], places: &[Place]) -> anyhow::Result<Vec<Server>> {
+    let mut servers = Vec::new();
+    for ((service, place), agent) in SERVICES.iter().zip(places).zip(agents) {
+        let id = id(service);
+        servers.push(Server::start(
+            stage,
+            agent,
+            &Role { service, id: &id, name: &id, at: place.address(), options: &[] },
+        )?);
+    }
+    for (service, place) in SERVICES.iter().zip(places) {
+        await_up(stage, agents, service, &id(service), place.address())?;
+    }
+    Ok(servers)
+}
+
+fn id(service: &str) -> String {
+    format!("{}-1", service.rsplit('/').next().unwrap_or_default())
+}
+
+/// What was answered about a service.
+#[derive(Clone, Debug)]
+struct Told {
+    service: &'static str,
+    is_empty: bool,
+    selection: String,
+    status: String,
+    is_protected: bool,
+    age_ms: Option<u64>,
+}
+
+/// Asks as a caller does: for what is to be used.
+fn answer(agent: &Agent, service: &'static str) -> Told {
+    let said = agent.get(&format!("/v1/services/{service}")).unwrap_or_default();
+    let instances = list(&said["instances"]);
+    Told {
+        service,
+        is_empty: instances.is_empty(),
+        selection: text(&said["selection"]).to_owned(),
+        status: instances.first().map(|one| text(&one["status"]).to_owned()).unwrap_or_default(),
+        is_protected: said["protected"] == true,
+        age_ms: said["age_ms"].as_u64(),
+    }
+}
+
+/// Asks about all services. Since `silent` nothing can be known of what the first two agents would have said.
+fn ask_all(agent: &Agent, silent: Instant, problems: &mut Vec<String>) -> Vec<Told> {
+    let mut all = Vec::new();
+    for (at, service) in SERVICES.into_iter().enumerate() {
+        let least = silent.elapsed();
+        let told = answer(agent, service);
+        if told.is_empty {
+            problems.push(format!("nothing is answered about {service}: {told:?}"));
+        }
+        // The third speaks for its own service itself.
+        if at < 2 {
+            problems.extend(too_young(&told, least));
+        }
+        all.push(told);
+    }
+    all
+}
+
+/// Whether an answer claims to be younger than it can be.
+fn too_young(told: &Told, least: Duration) -> Option<String> {
+    let claimed = told.age_ms.map(Duration::from_millis);
+    let is_too_young = claimed.is_some_and(|age| age + Duration::from_millis(1) < least);
+    is_too_young.then(|| format!("{} is said to be {claimed:?} old at most, and is {least:?}", told.service))
+}
+
+fn table(told: &[Told]) -> String {
+    let line = |one: &Told| {
+        let protected = if one.is_protected { ", protected" } else { "" };
+        let age = duration::words(one.age_ms);
+        format!("{:<12} 1 instance, {} ({}){protected}, known to within {age}", one.service, one.selection, one.status)
+    };
+    told.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn json_of(told: &[Told]) -> Vec<Value> {
+    let one = |one: &Told| {
+        json!({ "service": one.service, "empty": one.is_empty, "selection": one.selection, "status": one.status,
+                "protected": one.is_protected, "age_ms": one.age_ms })
+    };
+    told.iter().map(one).collect()
+}
+
+/// Whether a reader who wants strictness declines it.
+fn is_too_old(told: &Told) -> bool {
+    told.age_ms.is_none_or(|age| Duration::from_millis(age) > STRICT)
+}
+
+/// What a reader makes of it who wants strictness.
+fn strict(told: &[Told]) -> String {
+    let old: Vec<&str> = told.iter().filter(|one| is_too_old(one)).map(|one| one.service).collect();
+    match old.as_slice() {
+        [] => "a reader who takes nothing older than 1 s (`age_ms`) can use all of them".to_owned(),
+        old => {
+            format!("a reader who takes nothing older than 1 s (`age_ms`) declines {}; others go on", old.join(", "))
+        }
+    }
+}
+
+fn call_all(places: &[Place], problems: &mut Vec<String>) -> usize {
+    let called = places.iter().map(|place| request(place.address()));
+    let troubles: Vec<String> = called.filter_map(Result::err).map(|trouble| trouble.to_string()).collect();
+    let served = places.len() - troubles.len();
+    problems
+        .extend(troubles.into_iter().map(|trouble| format!("a server that nobody harmed does not answer: {trouble}")));
+    served
+}
+
+/// Waits until every agent gives every service as usable, unprotected and fresh.
+fn await_as_before(stage: &Stage, agents: &[Agent]) -> anyhow::Result<()> {
+    for agent in agents {
+        for service in SERVICES {
+            stage.until(&format!("{} has {service} as before", agent.name), SOON, || {
+                let seen = agent.service(service);
+                let is_fresh = seen["age_ms"].as_u64().is_some_and(|age| age < FRESH_MILLIS);
+                let is_well = seen["selection"] == "usable" && seen["protected"] == false;
+                let is_there = has(&seen, &id(service), "passing");
+                (is_fresh && is_well && is_there).then_some(()).ok_or_else(|| seen.to_string())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What the reader met with.
+#[derive(Clone, Default, Debug)]
+struct Read {
+    answers: usize,
+    empty: usize,
+    first_empty: String,
+    /// While the agent itself was not there.
+    unanswered: usize,
+}
+
+/// Somebody who asks one agent about all services all the while.
+struct Reader {
+    read: Arc<Mutex<Read>>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    fn begin(api: AgentApi) -> std::io::Result<Self> {
+        let (read, over) = (Arc::<Mutex<Read>>::default(), Arc::<AtomicBool>::default());
+        let (reads, ends) = (Arc::clone(&read), Arc::clone(&over));
+        let thread = std::thread::Builder::new().name("reader".into()).spawn(move || {
+            for service in SERVICES.into_iter().cycle() {
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
+                let answer = api.ask::<Value>(Method::Get, &Target::new(&format!("/v1/services/{service}")), None);
+                reads.lock().unwrap_or_else(PoisonError::into_inner).take(answer.map(|answer| answer.value));
+                std::thread::sleep(PACE);
+            }
+        })?;
+        Ok(Self { read, over, thread: Some(thread) })
+    }
+
+    fn end(mut self) -> Read {
+        self.over.store(true, Ordering::Relaxed);
+        drop(self.thread.take().map(JoinHandle::join));
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Read {
+    fn take(&mut self, answer: Result<Value, crate::agent_api::ApiError>) {
+        let problem = match answer {
+            Ok(said) if list(&said["instances"]).is_empty() => said.to_string(),
+            Ok(_) => {
+                self.answers += 1;
+                return;
+            }
+            // That a service is unknown is an answer, and an empty one.
+            Err(error) if error.is_not_found() => error.to_string(),
+            Err(_) => {
+                self.unanswered += 1;
+                return;
+            }
+        };
+        self.answers += 1;
+        self.empty += 1;
+        if self.first_empty.is_empty() {
+            self.first_empty = problem;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_is_seen() {
+        let mut read = Read::default();
+        read.take(Ok(json!({ "instances": [{ "id": "recos-1" }] })));
+        read.take(Ok(json!({ "instances": [], "selection": "empty" })));
+        assert_eq!((read.answers, read.empty), (2, 1));
+        assert!(read.first_empty.contains("empty"));
+    }
+
+    #[test]
+    fn an_answer_that_claims_to_be_younger_than_it_is_is_seen() {
+        let mut told = Told {
+            service: "prod/recos",
+            is_empty: false,
+            selection: "usable".into(),
+            status: "held".into(),
+            is_protected: true,
+            age_ms: Some(2_000),
+        };
+        assert_eq!(too_young(&told, Duration::from_secs(2)), None);
+        assert!(too_young(&told, Duration::from_secs(3)).is_some());
+        assert!(strict(&[told.clone()]).contains("declines prod/recos"));
+        told.age_ms = Some(20);
+        assert!(strict(&[told]).contains("can use all"));
+    }
+}
