@@ -60,9 +60,9 @@ impl Ending {
     }
 }
 
-/// Milliseconds with their fraction: what is measured here is often below one.
+/// Milliseconds with their fraction: what is measured here is often below one. To the microsecond.
 pub(crate) fn millis(time: std::time::Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
+    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
 /// `0.41 ms`, `12 ms`, `3.4 s`

@@ -1,7 +1,7 @@
 //! `whither story`.
 
 use crate::console::Console;
-use crate::failure::DONE;
+use crate::failure::{DONE, Usage};
 use crate::story::stage::{Interrupted, Stage};
 use crate::story::teller::Teller;
 use crate::story::{Ending, deploy, fleet, night, registry_down, serve};
@@ -49,6 +49,8 @@ enum Story {
         #[arg(long, value_name = "IP:PORT")]
         bind: SocketAddr,
     },
+    #[command(external_subcommand)]
+    Other(Vec<String>),
 }
 
 /// Name, how long it takes in seconds, and what it is about. A test checks that these are the stories that can be played.
@@ -71,6 +73,7 @@ pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
             serve::serve(*bind, name)?;
             return Ok(DONE);
         }
+        Some(Story::Other(words)) => return Err(unknown(words).into()),
         Some(Story::Deploy(_)) => "deploy",
         Some(Story::Night(_)) => "0314",
         Some(Story::RegistryDown(_)) => "registry-down",
@@ -101,8 +104,18 @@ fn play(args: &Args, stage: &Stage, teller: &mut Teller) -> anyhow::Result<Endin
         Some(Story::Night(_)) => night::play(stage, teller),
         Some(Story::RegistryDown(args)) => registry_down::play(args, stage, teller),
         Some(Story::Fleet(args)) => fleet::play(args, stage, teller),
-        None | Some(Story::Serve { .. }) => anyhow::bail!("that is no story"),
+        None | Some(Story::Serve { .. } | Story::Other(_)) => anyhow::bail!("that is no story"),
     }
+}
+
+/// What is wrong with the name of a story.
+fn unknown(words: &[String]) -> Usage {
+    let word = words.first().map(String::as_str).unwrap_or_default();
+    let names = STORIES.map(|(name, ..)| name).join(", ");
+    if word == TO_COME.0 {
+        return Usage(format!("the story {word} cannot be played yet: it comes with tokens; there are: {names}"));
+    }
+    Usage(format!("there is no story {word:?}; there are: {names} (`whither story` lists them)"))
 }
 
 fn list(console: &mut Console, json: bool) -> anyhow::Result<ExitCode> {
@@ -129,6 +142,13 @@ fn list(console: &mut Console, json: bool) -> anyhow::Result<ExitCode> {
 mod tests {
     use super::*;
     use clap::Subcommand;
+
+    #[test]
+    fn a_story_that_is_not_there_is_answered_with_those_that_are() {
+        let says = |word: &str| unknown(&[word.to_owned()]).0;
+        assert!(says("deplyo").contains("there are: deploy, 0314"), "{}", says("deplyo"));
+        assert!(says("tokens").contains("comes with tokens"), "{}", says("tokens"));
+    }
 
     #[test]
     fn the_list_names_every_story_that_can_be_played() {

@@ -92,9 +92,12 @@ fn name_in(answer: &str) -> Result<String, Trouble> {
     }
 }
 
-/// The addresses of `name` as the nameserver at `dns` gives them.
+/// The addresses of `name` that the nameserver at `dns` gives, in order: agents turn theirs with every answer, and who takes
+/// turns himself would meet every second one only.
 pub(crate) fn look_up(dns: SocketAddr, name: &str) -> Result<Vec<IpAddr>, Trouble> {
-    Ok(ask(dns, Via::Udp, name, Family::V4, PATIENCE)?.addresses)
+    let mut addresses = ask(dns, Via::Udp, name, Family::V4, PATIENCE)?.addresses;
+    addresses.sort_unstable();
+    Ok(addresses)
 }
 
 /// How a caller comes to know where to go.
@@ -173,7 +176,7 @@ pub(crate) struct Met {
     pub(crate) refused: usize,
     /// Requests that failed otherwise, or had nowhere to go.
     pub(crate) failed: usize,
-    /// The words for the first of them.
+    /// The words for the first of them, each once.
     pub(crate) troubles: Vec<String>,
 }
 
@@ -190,11 +193,12 @@ impl Met {
                 let (count, _, last) = self.answered.entry(name).or_insert((0, now, now));
                 (*count, *last) = (*count + 1, now);
             }
-            Err((wher, trouble)) => {
+            Err((place, trouble)) => {
                 let count = if trouble == Trouble::Refused { &mut self.refused } else { &mut self.failed };
                 *count += 1;
-                if self.troubles.len() < TROUBLES_MAX {
-                    self.troubles.push(format!("{wher}: {trouble}"));
+                let words = format!("{place}: {trouble}");
+                if self.troubles.len() < TROUBLES_MAX && !self.troubles.contains(&words) {
+                    self.troubles.push(words);
                 }
             }
         }
@@ -266,8 +270,8 @@ mod tests {
         let mut met = Met::default();
         met.take(Ok("recos-1".into()));
         met.take(Ok("recos-1".into()));
-        for _ in 0..20 {
-            met.take(Err(("127.0.0.1:1".into(), Trouble::Refused)));
+        for port in 0..20 {
+            met.take(Err((format!("127.0.0.1:{}", port / 2), Trouble::Refused)));
         }
         met.take(Err(("127.0.0.1:1".into(), Trouble::Failed("odd".into()))));
         assert_eq!((met.requests(), met.refused, met.failed, met.troubles.len()), (23, 20, 1, TROUBLES_MAX));

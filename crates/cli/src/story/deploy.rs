@@ -97,7 +97,7 @@ pub(crate) fn play(args: &Args, stage: &Stage, teller: &mut Teller) -> anyhow::R
 /// Server `at`: every second one moves to another address.
 fn life(at: usize, places: &[Place], servers: u8) -> Life {
     let place = |at: usize| places.get(at).map_or_else(|| ([127, 0, 0, 1], 0).into(), Place::address);
-    let after = if at % 2 == 0 { at } else { at + usize::from(servers) };
+    let after = if at.is_multiple_of(2) { at } else { at + usize::from(servers) };
     Life {
         id: format!("recos-{}", at + 1),
         places: [place(at), place(after)],

@@ -79,11 +79,9 @@ pub(crate) fn play(args: &Args, stage: &Stage, teller: &mut Teller) -> anyhow::R
     teller.more(&status)?;
     teller.breathe();
 
+    teller.say(&format!("a-2 is made to stand still for a second (SIGSTOP), {} times", args.stops))?;
     let removed = fleet.stand_still(args.stops)?;
-    teller.say(&format!(
-        "a-2 stood still for a second, {} times; {removed} instances were removed anywhere by that",
-        args.stops
-    ))?;
+    teller.say(&format!("{removed} instances were removed by that, on any agent"))?;
     let verdict = format!(
         "{} of {} agents heard of the death, {times}; poison was refused, {kept} of {SHOP_INSTANCES} survived a mass removal, \
          {removed} were removed by {} standstills",
@@ -168,7 +166,7 @@ impl Fleet<'_> {
                     refused.push(format!("{what:<24} {status}: {}", clipped(&problem.to_string())));
                 }
                 // It need not read all of what it does not take.
-                Err(ApiError::Broken { .. }) => refused.push(format!("{what:<24} cut off")),
+                Err(ApiError::Broken { .. }) => refused.push(format!("{what:<24} cut off: it is not read to its end")),
                 other => self.problems.push(format!("{what} was not refused as it should be: {other:?}")),
             }
         }

@@ -75,8 +75,7 @@ pub(crate) fn play(stage: &Stage, teller: &mut Teller) -> anyhow::Result<Ending>
         pool.clear();
         teller
             .say("what doctor says is done: the nameserver's cache is flushed, and the pool closes its connections")?;
-        let pool = &mut vec![];
-        let cured = frontends(&agents[0], &nameserver, port, pool)?;
+        let cured = frontends(&agents[0], &nameserver, port, &mut [])?;
         teller.more(&table(&cured))?;
         cured
     };
@@ -126,12 +125,7 @@ impl Frontend {
 }
 
 /// Has the three frontends call. The one with the pool uses its last connection, and opens none anew while it has one.
-fn frontends(
-    agent: &Agent,
-    nameserver: &Nameserver,
-    port: u16,
-    pool: &mut Vec<Pooled>,
-) -> anyhow::Result<[Frontend; 3]> {
+fn frontends(agent: &Agent, nameserver: &Nameserver, port: u16, pool: &mut [Pooled]) -> anyhow::Result<[Frontend; 3]> {
     let dns = agent.dns()?;
     let by_name = |server: SocketAddr, turn: usize| {
         let addresses = look_up(server, DNS_NAME)?;
@@ -310,7 +304,7 @@ mod tests {
             other[key] = value;
             other
         };
-        assert!(problems(&[pool.clone()])[0].contains("0 nameservers"));
+        assert!(problems(std::slice::from_ref(&pool))[0].contains("0 nameservers"));
         assert!(problems(std::slice::from_ref(&nameserver))[0].contains("the pool"));
         assert!(problems(&[with("who", "127.0.0.1:53".into()), pool.clone()])[0].contains("named \"127.0.0.1:53\""));
         assert!(problems(&[with("ttl_s", 9_999.into()), pool.clone()])[0].contains("for how long"));

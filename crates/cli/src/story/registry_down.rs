@@ -8,6 +8,7 @@ use super::teller::Teller;
 use super::{millis, short};
 use crate::agent_api::{AgentApi, Method, Target};
 use crate::duration;
+use anyhow::bail;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +29,8 @@ const FRESH_MILLIS: u64 = 3_000;
   whither story registry-down
   whither story registry-down --json | jq .facts
 
-Three agents, with a server each. Two agents are killed, then the third, which starts again alone; then the others come \
-            back. Somebody asks the third all the while. It ends well if no answer was empty, every answer said how old \
+Three agents, with a server each. Two agents are killed, then the third, which starts again alone; then the others \
+            come back. Somebody asks the third all the while. It ends well if no answer was empty, every answer said how old \
             it was and never less than the truth, and all is as before at the end.")]
 pub(crate) struct Args {
     /// How long the first answer of an agent that starts alone may take, from when it says that it is ready
@@ -40,9 +41,9 @@ pub(crate) struct Args {
 /// Plays it.
 pub(crate) fn play(args: &Args, stage: &Stage, teller: &mut Teller) -> anyhow::Result<Ending> {
     teller.say("The registry is down. Whoever asks it for an address must get one, and be told how old it is.")?;
-    let mut agents = agents(stage, 3)?;
+    let agents = agents(stage, 3)?;
     let places = [Place::anywhere()?, Place::anywhere()?, Place::anywhere()?];
-    let _servers = servers(stage, &agents, &places)?;
+    let servers = servers(stage, &agents, &places)?;
     teller.say("three agents, and a server with each: prod/recos at a-1, prod/cart at a-2, prod/search at a-3")?;
     // What others told it reaches its disk within the group window; its backlog says when.
     stage.until("nothing waits for the disk of a-3", SOON, || match agents[2].metric("whither_journal_backlog") {
@@ -50,89 +51,152 @@ pub(crate) fn play(args: &Args, stage: &Stage, teller: &mut Teller) -> anyhow::R
         other => Err(format!("{other:?}")),
     })?;
     let reader = Reader::begin(agents[2].api().clone())?;
-    let mut problems = Vec::new();
     teller.breathe();
-
-    let silent = Instant::now();
-    agents[0].kill();
-    agents[1].kill();
-    let believed = missed(stage, &agents[2])?;
-    teller.say(&format!(
-        "a-1 and a-2 are killed (kill -9); after {} a-3 calls them {believed}, and answers:",
-        short(silent.elapsed())
-    ))?;
-    let alone = ask_all(&agents[2], silent, &mut problems);
-    teller.more(&table(&alone))?;
-    let served = call_all(&places, &mut problems);
-    teller.say(&format!(
-        "the servers are well, only their agents are not: {served} of 3 answer at the addresses given"
-    ))?;
-    teller.say(&strict(&alone))?;
-    teller.breathe();
-
-    agents[2].kill();
-    teller.say("a-3 is killed too, and started again; nobody else is there")?;
-    let started = Instant::now();
-    agents[2].start(stage)?;
-    let ready = Instant::now();
-    let first = answer(&agents[2], SERVICES[0]);
-    let took = ready.elapsed();
-    if first.is_empty || took > args.within {
-        problems.push(format!("the first answer after the start took {}, or was empty: {first:?}", short(took)));
-    }
-    let from_disk = ask_all(&agents[2], silent, &mut problems);
-    teller.say(&format!(
-        "it was ready after {}, and gave its first answer {} later, from disk:",
-        short(ready - started),
-        short(took)
-    ))?;
-    teller.more(&table(&from_disk))?;
-    teller.breathe();
-
-    let returned = Instant::now();
-    agents[0].begin(stage)?;
-    agents[1].begin(stage)?;
-    agents[0].await_ready(stage)?;
-    agents[1].await_ready(stage)?;
-    await_all_alive(stage, &agents)?;
-    await_as_before(stage, &agents)?;
-    let healed = returned.elapsed();
-    teller.say(&format!(
-        "a-1 and a-2 come back; {} later every agent has every service as it was, and can prove it",
-        short(healed)
-    ))?;
-    let last = ask_all(&agents[2], Instant::now(), &mut problems);
-    teller.more(&table(&last))?;
-    let read = reader.end();
-    if read.empty > 0 || read.answers == 0 {
-        problems
-            .push(format!("of {} answers, {} were empty; the first: {}", read.answers, read.empty, read.first_empty));
-    }
-    teller
-        .say(&format!("{} answers were read at a-3 all the while; {} of them were empty", read.answers, read.empty))?;
+    let mut tale = Tale { stage, teller, agents, problems: Vec::new() };
+    let (lost, first_silent) = tale.lose_one()?;
+    let silent = [first_silent, Instant::now()];
+    let alone = tale.lose_another(silent)?;
+    let served = tale.call_all(&places)?;
+    tale.teller.say(&strict(&alone))?;
+    tale.teller.breathe();
+    let (from_disk, took) = tale.start_alone(silent, args.within)?;
+    let (last, healed) = tale.come_back(silent)?;
+    let read = tale.close(reader)?;
+    drop(servers);
     let verdict = format!(
-        "{} answers, none of them empty; alone from disk {} after it was ready; all as before {} after the others came back",
+        "{} answers, {} of them empty; alone from disk {} after it was ready; all as before {} after the others came back",
         read.answers,
+        read.empty,
         short(took),
         short(healed)
     );
     let facts = json!({
         "answers": read.answers, "empty": read.empty, "unanswered": read.unanswered, "served": served,
         "first_answer_ms": millis(took), "healed_ms": millis(healed), "strict_ms": millis(STRICT),
-        "alone": json_of(&alone), "from_disk": json_of(&from_disk), "at_last": json_of(&last),
+        "lost": json_of(&lost), "alone": json_of(&alone), "from_disk": json_of(&from_disk), "at_last": json_of(&last),
     });
-    Ok(Ending { problems, verdict, facts })
+    Ok(Ending { problems: tale.problems, verdict, facts })
 }
 
-/// Waits until the agent misses the first two, and what it knows is too old for a strict reader. Returns what it calls them.
-fn missed(stage: &Stage, third: &Agent) -> anyhow::Result<String> {
-    stage.until("a-3 misses a-1 and a-2", SOON, || {
-        let states = ["a-1", "a-2"].map(|name| third.state_of(name));
-        let is_old = |service| is_too_old(&answer(third, service));
-        let is_missed = states.iter().all(|state| state == "suspect" || state == "down");
-        let [first, second] = states;
-        let believed = if first == second { first } else { format!("{first} and {second}") };
-        if is_missed && is_old(SERVICES[0]) && is_old(SERVICES[1]) { Ok(believed) } else { Err(believed) }
+/// What goes from act to act.
+struct Tale<'a> {
+    stage: &'a Stage,
+    teller: &'a mut Teller,
+    agents: Vec<Agent>,
+    problems: Vec<String>,
+}
+
+impl Tale<'_> {
+    /// One agent dies, and the others agree on it.
+    fn lose_one(&mut self) -> anyhow::Result<(Vec<Told>, Instant)> {
+        let silent = Instant::now();
+        self.agents[0].kill();
+        for witness in &self.agents[1..] {
+            let state = || witness.state_of("a-1");
+            self.stage.until(&format!("{} believes a-1 down", witness.name), SOON, || match state() {
+                state if state == "down" => Ok(()),
+                state => Err(state),
+            })?;
+        }
+        self.teller.say(&format!(
+            "a-1 is killed (kill -9); a-2 and a-3 agree that it is down after {}; a-3 answers:",
+            short(silent.elapsed())
+        ))?;
+        let lost = ask_all(&self.agents[2], [silent; 2], 1, &mut self.problems);
+        self.teller.more(&table(&lost))?;
+        if !lost.first().is_some_and(|one| one.is_protected && one.selection == "last_known") {
+            self.problems.push(format!("what is known of a dead agent is not marked: {:?}", lost.first()));
+        }
+        self.teller.breathe();
+        Ok((lost, silent))
+    }
+
+    /// Another one dies, and nobody is left to agree with.
+    fn lose_another(&mut self, silent: [Instant; 2]) -> anyhow::Result<Vec<Told>> {
+        self.agents[1].kill();
+        missed(self.stage, &self.agents[2])?;
+        self.teller.say(&format!(
+            "a-2 is killed too; a-3, alone, cannot tell which of them is cut off; {} later it answers:",
+            short(silent[1].elapsed())
+        ))?;
+        let alone = ask_all(&self.agents[2], silent, 2, &mut self.problems);
+        self.teller.more(&table(&alone))?;
+        Ok(alone)
+    }
+
+    /// Goes where the answers lead. Returns how many servers answer.
+    fn call_all(&mut self, places: &[Place]) -> anyhow::Result<usize> {
+        let called = places.iter().map(|place| request(place.address()));
+        let troubles: Vec<String> = called.filter_map(Result::err).map(|trouble| trouble.to_string()).collect();
+        let served = places.len() - troubles.len();
+        let told = |trouble| format!("a server that nobody harmed does not answer: {trouble}");
+        self.problems.extend(troubles.into_iter().map(told));
+        self.teller.say(&format!("the servers are well, only their agents are not: {served} of 3 answer there"))?;
+        Ok(served)
+    }
+
+    /// The last one dies, and starts with nobody else there. Returns also how long its first answer took.
+    fn start_alone(&mut self, silent: [Instant; 2], within: Duration) -> anyhow::Result<(Vec<Told>, Duration)> {
+        self.agents[2].kill();
+        self.teller.say("a-3 is killed too, and started again; nobody else is there")?;
+        let started = Instant::now();
+        self.agents[2].start(self.stage)?;
+        let ready = Instant::now();
+        let first = answer(&self.agents[2], SERVICES[0]);
+        let took = ready.elapsed();
+        if first.is_empty || took > within {
+            self.problems.push(format!("the first answer after the start took {}: {first:?}", short(took)));
+        }
+        let from_disk = ask_all(&self.agents[2], silent, 2, &mut self.problems);
+        self.teller.say(&format!(
+            "it was ready after {}, and gave its first answer {} later, from disk:",
+            short(ready - started),
+            short(took)
+        ))?;
+        self.teller.more(&table(&from_disk))?;
+        self.teller.breathe();
+        Ok((from_disk, took))
+    }
+
+    /// The others come back. Returns also how long it took until all was as before.
+    fn come_back(&mut self, silent: [Instant; 2]) -> anyhow::Result<(Vec<Told>, Duration)> {
+        let returned = Instant::now();
+        let [first, second, _] = self.agents.as_mut_slice() else { bail!("three agents play") };
+        first.begin(self.stage)?;
+        second.begin(self.stage)?;
+        first.await_ready(self.stage)?;
+        second.await_ready(self.stage)?;
+        await_all_alive(self.stage, &self.agents)?;
+        await_as_before(self.stage, &self.agents)?;
+        let healed = returned.elapsed();
+        self.teller.say(&format!(
+            "a-1 and a-2 come back; {} later every agent has every service as it was, and can prove it",
+            short(healed)
+        ))?;
+        let last = ask_all(&self.agents[2], silent, 0, &mut self.problems);
+        self.teller.more(&table(&last))?;
+        Ok((last, healed))
+    }
+
+    /// What the one met with who asked all the while.
+    fn close(&mut self, reader: Reader) -> anyhow::Result<Read> {
+        let read = reader.end();
+        if read.empty > 0 || read.answers == 0 {
+            let Read { answers, empty, first_empty, .. } = &read;
+            self.problems.push(format!("of {answers} answers, {empty} were empty; the first: {first_empty}"));
+        }
+        let Read { answers, empty, .. } = &read;
+        self.teller.say(&format!("{answers} answers were read at a-3 all the while; {empty} of them were empty"))?;
+        Ok(read)
+    }
+}
+
+/// Waits until the agent misses the second, and what it knows is too old for a strict reader.
+fn missed(stage: &Stage, third: &Agent) -> anyhow::Result<()> {
+    stage.until("a-3 misses a-2", SOON, || {
+        let (state, told) = (third.state_of("a-2"), answer(third, SERVICES[1]));
+        let is_missed = state == "suspect" || state == "down";
+        (is_missed && is_too_old(&told)).then_some(()).ok_or_else(|| format!("{state}, {told:?}"))
     })
 }
 
@@ -181,19 +245,18 @@ fn answer(agent: &Agent, service: &'static str) -> Told {
     }
 }
 
-/// Asks about all services. Since `silent` nothing can be known of what the first two agents would have said.
-fn ask_all(agent: &Agent, silent: Instant, problems: &mut Vec<String>) -> Vec<Told> {
+/// Asks about all services. Of the agents, the first `dead` are, since they are `silent`: nothing can be known of what they
+/// would have said. The third speaks for its own service itself.
+fn ask_all(agent: &Agent, silent: [Instant; 2], dead: usize, problems: &mut Vec<String>) -> Vec<Told> {
     let mut all = Vec::new();
-    for (at, service) in SERVICES.into_iter().enumerate() {
-        let least = silent.elapsed();
+    let mut since = silent.into_iter().take(dead);
+    for service in SERVICES {
+        let least = since.next().map(|since| since.elapsed());
         let told = answer(agent, service);
         if told.is_empty {
             problems.push(format!("nothing is answered about {service}: {told:?}"));
         }
-        // The third speaks for its own service itself.
-        if at < 2 {
-            problems.extend(too_young(&told, least));
-        }
+        problems.extend(least.and_then(|least| too_young(&told, least)));
         all.push(told);
     }
     all
@@ -237,15 +300,6 @@ fn strict(told: &[Told]) -> String {
             format!("a reader who takes nothing older than 1 s (`age_ms`) declines {}; others go on", old.join(", "))
         }
     }
-}
-
-fn call_all(places: &[Place], problems: &mut Vec<String>) -> usize {
-    let called = places.iter().map(|place| request(place.address()));
-    let troubles: Vec<String> = called.filter_map(Result::err).map(|trouble| trouble.to_string()).collect();
-    let served = places.len() - troubles.len();
-    problems
-        .extend(troubles.into_iter().map(|trouble| format!("a server that nobody harmed does not answer: {trouble}")));
-    served
 }
 
 /// Waits until every agent gives every service as usable, unprotected and fresh.

@@ -10,6 +10,7 @@ mod doctor;
 mod goodbye;
 mod lease;
 mod pause;
+mod played;
 mod registration;
 mod run;
 mod seed_name;
