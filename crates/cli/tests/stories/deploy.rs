@@ -38,7 +38,12 @@ impl Source {
     /// Where it would go at this moment.
     fn ports(&mut self) -> Vec<u16> {
         match self {
-            Self::Dns(server) => srv_ports(*server, DNS_NAME).expect("DNS answers"),
+            Self::Dns(server) => {
+                let mut ports = srv_ports(*server, DNS_NAME).expect("DNS answers");
+                // Agents turn their answers: of an even number, who takes turns himself would meet every second one only.
+                ports.sort_unstable();
+                ports
+            }
             Self::Watch(watch, known) => {
                 if known.is_empty() {
                     follow(known, &watch.next().json);
