@@ -55,10 +55,10 @@ enum Story {
 
 /// Name, how long it takes in seconds, and what it is about. A test checks that these are the stories that can be played.
 const STORIES: [(&str, &str, &str); 4] = [
-    ("deploy", "25s", "ten servers are restarted one after the other, and no caller notices"),
+    ("deploy", "16s", "ten servers are restarted one after the other, and no caller notices"),
     ("0314", "3s", "one of three frontends gets connection refused, and doctor names who lied to it"),
-    ("registry-down", "6s", "two of three agents are killed, then the third: answers go on, and say how old they are"),
-    ("fleet", "20s", "a death is heard by a whole fleet, and poison is not"),
+    ("registry-down", "5s", "two of three agents are killed, then the third: answers go on, and say how old they are"),
+    ("fleet", "16s", "a death is heard by a whole fleet, and poison is not"),
 ];
 /// The one that cannot be played yet.
 const TO_COME: (&str, &str) = ("tokens", "N unknown servers reload a tenant without discovery: comes with tokens");
