@@ -8,6 +8,7 @@ pub(crate) mod ears;
 pub(crate) mod fleet;
 pub(crate) mod nameserver;
 pub(crate) mod night;
+pub(crate) mod reader;
 pub(crate) mod registry_down;
 pub(crate) mod serve;
 pub(crate) mod stage;

@@ -3,21 +3,16 @@
 use super::Ending;
 use super::callers::request;
 use super::cast::{Agent, Role, Server, agents, await_all_alive, await_up, has, list, text};
+use super::reader::{Read, Reader};
 use super::stage::{Place, SOON, Stage};
 use super::teller::Teller;
 use super::{millis, short};
-use crate::agent_api::{AgentApi, Method, Target};
 use crate::duration;
 use anyhow::bail;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const SERVICES: [&str; 3] = ["prod/recos", "prod/cart", "prod/search"];
-/// Between two questions of the reader that asks all the while.
-const PACE: Duration = Duration::from_millis(10);
 /// A reader who wants strictness takes nothing older than this.
 const STRICT: Duration = Duration::from_secs(1);
 /// As old as answers may be once all is well again.
@@ -50,7 +45,7 @@ pub(crate) fn play(args: &Args, stage: &Stage, teller: &mut Teller) -> anyhow::R
         Some(0.0) => Ok(()),
         other => Err(format!("{other:?}")),
     })?;
-    let reader = Reader::begin(agents[2].api().clone())?;
+    let reader = Reader::begin(agents[2].api().clone(), SERVICES)?;
     teller.breathe();
     let mut tale = Tale { stage, teller, agents, problems: Vec::new() };
     let (lost, first_silent) = tale.lose_one()?;
@@ -318,88 +313,9 @@ fn await_as_before(stage: &Stage, agents: &[Agent]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the reader met with.
-#[derive(Clone, Default, Debug)]
-struct Read {
-    answers: usize,
-    empty: usize,
-    first_empty: String,
-    /// While the agent itself was not there.
-    unanswered: usize,
-}
-
-/// Somebody who asks one agent about all services all the while.
-struct Reader {
-    read: Arc<Mutex<Read>>,
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Reader {
-    fn begin(api: AgentApi) -> std::io::Result<Self> {
-        let (read, over) = (Arc::<Mutex<Read>>::default(), Arc::<AtomicBool>::default());
-        let (reads, ends) = (Arc::clone(&read), Arc::clone(&over));
-        let thread = std::thread::Builder::new().name("reader".into()).spawn(move || {
-            for service in SERVICES.into_iter().cycle() {
-                if ends.load(Ordering::Relaxed) {
-                    return;
-                }
-                let answer = api.ask::<Value>(Method::Get, &Target::new(&format!("/v1/services/{service}")), None);
-                reads.lock().unwrap_or_else(PoisonError::into_inner).take(answer.map(|answer| answer.value));
-                std::thread::sleep(PACE);
-            }
-        })?;
-        Ok(Self { read, over, thread: Some(thread) })
-    }
-
-    fn end(mut self) -> Read {
-        self.over.store(true, Ordering::Relaxed);
-        drop(self.thread.take().map(JoinHandle::join));
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Read {
-    fn take(&mut self, answer: Result<Value, crate::agent_api::ApiError>) {
-        let problem = match answer {
-            Ok(said) if list(&said["instances"]).is_empty() => said.to_string(),
-            Ok(_) => {
-                self.answers += 1;
-                return;
-            }
-            // That a service is unknown is an answer, and an empty one.
-            Err(error) if error.is_not_found() => error.to_string(),
-            Err(_) => {
-                self.unanswered += 1;
-                return;
-            }
-        };
-        self.answers += 1;
-        self.empty += 1;
-        if self.first_empty.is_empty() {
-            self.first_empty = problem;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_empty_answer_is_seen() {
-        let mut read = Read::default();
-        read.take(Ok(json!({ "instances": [{ "id": "recos-1" }] })));
-        read.take(Ok(json!({ "instances": [], "selection": "empty" })));
-        assert_eq!((read.answers, read.empty), (2, 1));
-        assert!(read.first_empty.contains("empty"));
-    }
 
     #[test]
     fn an_answer_that_claims_to_be_younger_than_it_is_is_seen() {
