@@ -27,6 +27,7 @@ mod services;
 mod simulate;
 mod state;
 mod status;
+mod story;
 #[cfg(test)]
 mod tests;
 mod undrain;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Agent(agent::Args),
     /// Run a cluster of three on loopback to try things out; nothing is kept
     Dev(dev::Args),
+    /// Play one of the stories that this was made for, with real processes on loopback
+    Story(story::Args),
     /// Register an instance with the agent, or set it anew
     Register(register::Args),
     /// Run a server: registered while it lives, drained before it stops
@@ -145,6 +148,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
     match command {
         Command::Agent(args) => agent::run(&args),
         Command::Dev(args) => dev::run(&args, global),
+        Command::Story(args) => story::run(&args, global.json),
         Command::Register(args) => register::run(&args, &mut session()),
         Command::Run(args) => run::run(&args, session()),
         Command::Deregister(args) => deregister::run(&args, &mut session()),

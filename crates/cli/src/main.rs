@@ -15,6 +15,7 @@ mod failure;
 mod feed;
 mod keeper;
 mod nearest;
+mod story;
 mod table;
 
 use std::process::ExitCode;

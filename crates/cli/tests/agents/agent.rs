@@ -60,15 +60,15 @@ pub(crate) fn refused(command: &mut Command) -> (i32, String) {
 }
 
 /// A process that does not outlive its handle.
-pub(super) struct Process(pub(super) Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
-    pub(super) fn spawn(command: &mut Command) -> Self {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         Self(command.spawn().expect("the program runs"))
     }
 
     #[track_caller]
-    pub(super) fn await_end(&mut self, what: &str, within: Duration) -> ExitStatus {
+    pub(crate) fn await_end(&mut self, what: &str, within: Duration) -> ExitStatus {
         eventually(what, within, || {
             self.0.try_wait().expect("a child can be waited for").ok_or_else(|| "it runs".to_owned())
         })

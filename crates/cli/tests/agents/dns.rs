@@ -18,12 +18,15 @@ pub(crate) fn srv_ports(dns: SocketAddr, name: &str) -> io::Result<Vec<u16>> {
     socket.set_read_timeout(Some(SILENCE))?;
     socket.connect(dns)?;
     // Any id will do: the socket is connected, and one question is asked on it.
-    let mut question = vec![0x77, 0x68, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0];
+    let mut question = vec![0x77, 0x68, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 1];
     for label in name.split('.') {
         question.push(u8::try_from(label.len()).map_err(|_| ErrorKind::InvalidInput)?);
         question.extend(label.as_bytes());
     }
     question.extend([0, 0, 33, 0, 1]);
+    let end = question.len();
+    // There is room for 4096 bytes (RFC 6891 section 6.1.2): ten records are more than fit without saying so.
+    question.extend([0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0]);
     socket.send(&question)?;
     let mut answer = [0; 4096];
     let length = socket.recv(&mut answer)?;
@@ -31,7 +34,7 @@ pub(crate) fn srv_ports(dns: SocketAddr, name: &str) -> io::Result<Vec<u16>> {
     if answer.get(3).is_none_or(|flags| flags & 0x0f != 0) {
         return Err(io::Error::other(format!("it says no: {answer:?}")));
     }
-    ports(answer, question.len()).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, format!("{answer:?}")))
+    ports(answer, end).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, format!("{answer:?}")))
 }
 
 /// The ports in a message whose question ends at `at`.

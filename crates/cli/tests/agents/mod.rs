@@ -8,7 +8,7 @@ mod site;
 mod waiting;
 mod watch;
 
-pub(crate) use agent::{Agent, command, refused};
+pub(crate) use agent::{Agent, Process, command, refused};
 pub(crate) use dns::srv_ports;
 pub(crate) use http::{Answer, exchange};
 pub(crate) use server::{Plan, Port, Server, await_closed};

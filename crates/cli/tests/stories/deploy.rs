@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const SERVICE: &str = "prod/recos";
 const DNS_NAME: &str = "recos.prod.whither";
-const SERVERS: usize = 5;
+const SERVERS: usize = 10;
 /// Between two requests of a caller. Each takes a local port for a minute, and there are 28,000 of them.
 const PACE: Duration = Duration::from_millis(4);
 /// Between two questions of a caller that asks now and then.
@@ -38,7 +38,12 @@ impl Source {
     /// Where it would go at this moment.
     fn ports(&mut self) -> Vec<u16> {
         match self {
-            Self::Dns(server) => srv_ports(*server, DNS_NAME).expect("DNS answers"),
+            Self::Dns(server) => {
+                let mut ports = srv_ports(*server, DNS_NAME).expect("DNS answers");
+                // Agents turn their answers: of an even number, who takes turns himself would meet every second one only.
+                ports.sort_unstable();
+                ports
+            }
             Self::Watch(watch, known) => {
                 if known.is_empty() {
                     follow(known, &watch.next().json);
@@ -109,7 +114,7 @@ fn call(mut source: Source, over: &AtomicBool) -> Met {
 
 /// Starts a server, and waits until every agent sends callers to it.
 fn start(agents: &[Agent], at: usize, id: &str, port: &Port) -> Server {
-    let plan = Plan { service: SERVICE, id, port, options: &[] };
+    let plan = Plan { service: SERVICE, id, port, options: &["--settle", "1s"] };
     let server = Server::start(&agents[at % agents.len()], &plan);
     for agent in agents {
         agent.await_service(SERVICE, &format!("with {id} up"), |seen| {

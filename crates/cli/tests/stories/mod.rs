@@ -12,6 +12,7 @@ mod goodbye;
 mod lag;
 mod lease;
 mod pause;
+mod played;
 mod registration;
 mod run;
 mod seed_name;
