@@ -58,10 +58,14 @@ fn may_share(one: &Instance, other: &Instance) -> bool {
     one_process || (a.shares_address && b.shares_address)
 }
 
-/// Whether `newer` takes the address of `older`, given what `newer` is worth. What does not work itself evicts nobody.
-pub(crate) fn evicts(newer: &Instance, status: Status, older: &Instance) -> bool {
-    let works = matches!(status, Status::Passing | Status::Warning | Status::Held | Status::Starting);
-    works && rank(newer) > rank(older) && !may_share(newer, older)
+/// Whether `newer` takes the address of `older`, if it works.
+pub(crate) fn outranks(newer: &Instance, older: &Instance) -> bool {
+    rank(newer) > rank(older) && !may_share(newer, older)
+}
+
+/// Whether an instance of this status can take anybody's address: what does not work itself evicts nobody.
+pub(crate) fn may_evict(status: Status) -> bool {
+    matches!(status, Status::Passing | Status::Warning | Status::Held | Status::Starting)
 }
 
 impl Addresses {
@@ -101,12 +105,12 @@ impl Addresses {
     pub(crate) fn rivals(&self, instance: &Instance) -> Vec<Arc<Instance>> {
         let mut rivals: Vec<Arc<Instance>> = Vec::new();
         for claims in places(instance).filter_map(|place| self.claims.get(&place)) {
-            let others = claims.iter().filter(|claim| !is_same(claim, instance));
-            for rival in others {
-                if !rivals.iter().any(|known| is_same(known, rival)) {
-                    rivals.push(Arc::clone(rival));
-                }
-            }
+            rivals.extend(claims.iter().filter(|claim| !is_same(claim, instance)).cloned());
+        }
+        if instance.registration.ports.len() > 1 {
+            // Two ports, one rival: its claim is the same allocation in both places.
+            rivals.sort_unstable_by_key(Arc::as_ptr);
+            rivals.dedup_by(|a, b| Arc::ptr_eq(a, b));
         }
         rivals
     }

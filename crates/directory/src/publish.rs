@@ -1,6 +1,6 @@
 //! The single writer of views: applies differences, then swaps one pointer.
 
-use crate::addresses::{Addresses, evicts};
+use crate::addresses::{Addresses, may_evict, outranks};
 use crate::checkup::Named;
 use crate::directory::Directory;
 use crate::freshness::{Freshness, KnownUntil};
@@ -252,7 +252,30 @@ impl Publisher {
                 staged.instances.insert(at, Arc::new(listed));
             }
         }
-        before.into_iter().chain(rivals).for_each(|rival| self.judge_anew(&rival));
+        self.settle_rivals(&instance, before.into_iter().chain(rivals));
+    }
+
+    /// Sees to those that claim an address of `instance`, which changed. Only it did: so whoever it evicts is evicted, whatever the
+    /// others do, and only those that were evicted may be so no longer. Many that share an address cost a look each.
+    fn settle_rivals(&mut self, instance: &Instance, rivals: impl Iterator<Item = Arc<Instance>>) {
+        let works = may_evict(Status::of(instance, &self.owner(instance.owner)));
+        for rival in rivals {
+            let evicted = self.listed(&rival).is_some_and(|listed| listed.status == Status::Evicted);
+            if (works && outranks(instance, &rival)) != evicted {
+                self.judge_anew(&rival);
+            }
+        }
+    }
+
+    /// The instance as it is to be shown next, if it is the one that is shown under its id.
+    fn listed(&self, instance: &Instance) -> Option<&Arc<Listed>> {
+        let (service, id) = (&instance.registration.service, &instance.registration.id);
+        let instances = match self.staged.get(service) {
+            Some(staged) => &staged.instances[..],
+            None => self.view.services.get(service)?.instances(),
+        };
+        let at = instances.binary_search_by(|listed| listed.id().cmp(id)).ok()?;
+        Some(&instances[at]).filter(|listed| listed.owner() == instance.owner)
     }
 
     /// What `instance` is worth among those that claim its address.
@@ -260,14 +283,19 @@ impl Publisher {
         let index = self.next_index();
         let owner = self.owner(instance.owner);
         let mut status = Status::of(&instance, &owner);
-        let evicted = rivals.iter().any(|rival| {
-            let worth = Status::of(rival, &self.owner(rival.owner));
-            evicts(rival, worth, &instance)
-        });
+        let evicted = rivals
+            .iter()
+            .any(|rival| outranks(rival, &instance) && may_evict(Status::of(rival, &self.owner(rival.owner))));
         if evicted && !matches!(status, Status::Maintenance | Status::Leaving | Status::Critical) {
             status = Status::Evicted;
         }
         Listed::new(instance, &owner, status, index)
+    }
+
+    fn judge_if_evicted(&mut self, instance: &Instance) {
+        if self.listed(instance).is_some_and(|listed| listed.status == Status::Evicted) {
+            self.judge_anew(instance);
+        }
     }
 
     /// Lists an instance anew after somebody who claims its address changed.
@@ -330,7 +358,8 @@ impl Publisher {
                 staged.removals.push(index, id.clone());
                 let rivals = self.addresses.rivals(&gone.instance);
                 self.addresses.remove(&gone.instance);
-                rivals.iter().for_each(|rival| self.judge_anew(rival));
+                // What it evicted may be back.
+                rivals.iter().for_each(|rival| self.judge_if_evicted(rival));
             }
         }
         if let Some(instance) = heir
@@ -372,7 +401,8 @@ impl Publisher {
                     staged.touched = true;
                     staged.instances[at] = Arc::new(fresh);
                 }
-                rivals.iter().for_each(|rival| self.judge_anew(rival));
+                let instance = Arc::clone(&present.instance);
+                self.settle_rivals(&instance, rivals.into_iter());
             }
         }
     }

@@ -16,6 +16,9 @@ const TOGETHER: Duration = Duration::from_secs(60);
 const BELIEVED: usize = 2;
 /// How long nodes are kept in service that nobody hears of.
 const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
+/// Who has been suspected for so long would be down if anybody dared to say so: this node hears too few to be sure of itself, and keeps
+/// its verdict back. That is marked like any other loss that is not believed.
+const VERDICT_OVERDUE: Duration = Duration::from_secs(12);
 /// When a majority is back for so long, those that are not are believed to be dead.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -23,6 +26,8 @@ const SETTLED: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     lost: BTreeMap<NodeId, Lost>,
+    /// Since when others have been suspects, and whether that is longer than a verdict takes.
+    doubted: BTreeMap<NodeId, Lost>,
     /// When a node was last lost or came back.
     changed: Instant,
 }
@@ -34,9 +39,10 @@ struct Lost {
 }
 
 impl Losses {
-    /// Whether this node, which is down, is kept in service all the same.
+    /// Whether this node, which is down or has been suspected for long, is kept in service all the same.
     pub(crate) fn is_held(&self, node: NodeId) -> bool {
-        self.lost.get(&node).is_some_and(|lost| lost.held)
+        let held = |of: &BTreeMap<NodeId, Lost>| of.get(&node).is_some_and(|lost| lost.held);
+        held(&self.lost) || held(&self.doubted)
     }
 
     /// How many are.
@@ -49,6 +55,11 @@ impl Replica {
     /// Takes in what is believed of a member now.
     pub(crate) fn note_loss(&mut self, node: NodeId, state: MemberState) {
         let now = self.now.mono;
+        if state == MemberState::Suspect {
+            self.losses.doubted.entry(node).or_insert(Lost { since: now, held: false });
+        } else {
+            self.losses.doubted.remove(&node);
+        }
         if state != MemberState::Down {
             if self.losses.lost.remove(&node).is_some() {
                 self.losses.changed = now;
@@ -85,6 +96,12 @@ impl Replica {
         for (node, lost) in &mut self.losses.lost {
             if lost.held && (settled || now.since(lost.since) >= KEPT_FOR) {
                 lost.held = false;
+                believed.push(*node);
+            }
+        }
+        for (node, lost) in &mut self.losses.doubted {
+            if self.config.guards.mass_loss && !lost.held && now.since(lost.since) >= VERDICT_OVERDUE {
+                lost.held = true;
                 believed.push(*node);
             }
         }

@@ -122,6 +122,23 @@ fn who_lost_half_of_all_nodes_at_once_drops_none_of_their_instances() {
 }
 
 #[test]
+fn a_survivor_that_cannot_be_sure_of_itself_says_so() {
+    let mut world = world(3, Guards::default());
+    (0..3).for_each(|node| register(&mut world, node, registration(node)));
+    world.run_for(Duration::from_secs(2));
+    world.crash(1);
+    world.crash(2);
+    world.run_for(Duration::from_secs(25));
+    assert_eq!(served(&world, 0).len(), 3, "nothing is dropped on the word of one");
+    assert!(is_protected(&world, 0));
+    assert_eq!([1, 2].map(|number| status(&world, 0, number)), [Some(Status::Held); 2]);
+    world.boot(1);
+    world.boot(2);
+    world.run_for(Duration::from_secs(10));
+    assert!(!is_protected(&world, 0));
+}
+
+#[test]
 fn nodes_that_do_not_come_back_are_dead_after_an_hour() {
     let mut world = world(5, Guards::default());
     (0..5).for_each(|node| register(&mut world, node, registration(node)));
