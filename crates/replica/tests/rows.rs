@@ -27,7 +27,10 @@ fn merged(writes: &[Write]) -> Rows {
     rows
 }
 
-fn contents(rows: &Rows) -> BTreeMap<(NodeId, Vec<u8>), (Version, Option<Vec<u8>>)> {
+/// What is kept under each key.
+type Contents = BTreeMap<(NodeId, Vec<u8>), (Version, Option<Vec<u8>>)>;
+
+fn contents(rows: &Rows) -> Contents {
     let content = |(_, row): (RowIx, &whither_model::durable::Row)| {
         ((row.key.node, row.key.key.to_vec()), (row.version, row.value.as_ref().map(|value| value.to_vec())))
     };
