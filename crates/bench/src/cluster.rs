@@ -158,6 +158,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts an agent that was killed again, with its directory.
+    pub(crate) fn bring_back(&mut self, data_dir: PathBuf) -> Result<()> {
+        let name = data_dir.file_name().context("a directory of an agent")?.to_string_lossy().into_owned();
+        self.start_at(name, data_dir)
+    }
+
     /// Kills all agents and starts the first one again, with its directory and without anybody to join. Returns the time from
     /// its start to its first answer about a service.
     pub(crate) fn restart_alone(&mut self) -> Result<Duration> {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,13 @@ const LOOK: Duration = Duration::from_millis(2);
 /// The leases.
 const LEASE: Duration = Duration::from_millis(200);
 /// How often each is renewed.
-const RENEWED_EVERY: Duration = Duration::from_millis(100);
+const RENEWED_EVERY: Duration = Duration::from_millis(130);
+/// What is going on while leases are renewed.
+const PREPARING: u8 = 0;
+/// It is measured.
+const MEASURING: u8 = 1;
+/// That was all.
+const DONE: u8 = 2;
 /// Renewals in one request.
 const RENEWALS: usize = 2_000;
 
@@ -73,12 +80,13 @@ fn agents(setup: &Setup, report: &mut Report) -> Result<()> {
             .collect::<Result<_>>()?;
         // Long enough for probes to have gone round: a member that was met just now is not the usual case.
         thread::sleep(Duration::from_secs(2));
+        let data_dir = victim.data_dir.clone();
         let begun = Instant::now();
         drop(victim);
         for watch in &watches {
             taken.push(arrival(watch, &id, "lost")? - begun);
         }
-        cluster.add()?;
+        cluster.bring_back(data_dir)?;
         let present = cluster.agents.len();
         cluster.agents.iter().try_for_each(|agent| {
             await_health(agent.http, LOOK, PATIENCE, |health| health.alive() >= present).map(drop)
@@ -93,8 +101,10 @@ fn agents(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 fn arrival(watch: &WatchStream, id: &str, status: &str) -> Result<Instant> {
+    let until = Instant::now() + PATIENCE;
     loop {
-        let line = watch.next(PATIENCE)?.ok_or_else(|| anyhow!("no event says that {id} is {status}"))?;
+        let line = watch.next(until.saturating_duration_since(Instant::now()))?;
+        let line = line.ok_or_else(|| anyhow!("no event says that {id} is {status}"))?;
         let changed: Vec<Changed> = watch_stream::changed(&line.text)?;
         if changed.iter().any(|one| one.id == id && one.status == status) {
             return Ok(line.at);
@@ -171,15 +181,15 @@ fn leases(setup: &Setup, report: &mut Report) -> Result<()> {
     cluster.fill(&records, PATIENCE)?;
     let agent = &cluster.agents[0];
     let renewals: Vec<Vec<u8>> = records.chunks(RENEWALS).map(renewal).collect();
-    // Each lane renews its part in time, from now on; then the leases become short.
-    let begun = Instant::now();
-    let until = begun + Duration::from_secs(3) + setup.phase() * 2;
+    // Each lane renews its part in time, from now on; then the leases become short, and then it is measured.
+    let stage = AtomicU8::new(PREPARING);
     let lanes = 4;
     let (late, cpu, seconds, counted) = thread::scope(|scope| -> Result<(usize, f64, f64, u64)> {
         let lane = |lane: usize| {
             let own: Vec<&Vec<u8>> = renewals.iter().skip(lane).step_by(lanes).collect();
             let http = agent.http;
-            scope.spawn(move || keep_renewing(http, &own, until))
+            let stage = &stage;
+            scope.spawn(move || keep_renewing(http, &own, stage))
         };
         let lanes: Vec<_> = (0..lanes).map(lane).collect();
         let short: Vec<Record> = records.iter().map(|record| Record { lease: Some(LEASE), ..*record }).collect();
@@ -190,13 +200,15 @@ fn leases(setup: &Setup, report: &mut Report) -> Result<()> {
         let before = counters(agent.http)?;
         let meter = CpuMeter::start([agent.pid()])?;
         let measured = Instant::now();
+        stage.store(MEASURING, Ordering::Relaxed);
+        thread::sleep(setup.phase() * 3);
+        let (seconds, cpu) = (measured.elapsed().as_secs_f64(), meter.seconds()?);
+        let after = counters(agent.http)?;
+        stage.store(DONE, Ordering::Relaxed);
         let mut late = 0;
         for lane in lanes {
             late += lane.join().map_err(|_| anyhow!("a lane panicked"))??;
         }
-        let seconds = measured.elapsed().as_secs_f64();
-        let cpu = meter.seconds()?;
-        let after = counters(agent.http)?;
         Ok((late, cpu, seconds, after - before))
     })?;
     report.add(Measure::lower(
@@ -218,17 +230,18 @@ fn renewal(records: &[Record]) -> Vec<u8> {
     request("POST", "/v1/renewals", &format!("[{}]", pairs.join(",")))
 }
 
-/// Sends all requests every [`RENEWED_EVERY`]. Returns how often a round took longer than a lease.
-fn keep_renewing(http: SocketAddr, requests: &[&Vec<u8>], until: Instant) -> Result<usize> {
+/// Sends all requests every [`RENEWED_EVERY`]. Returns how many rounds, while it was measured, took so long that a lease could have run out.
+fn keep_renewing(http: SocketAddr, requests: &[&Vec<u8>], stage: &AtomicU8) -> Result<usize> {
     let mut connection = Connection::open(http)?;
     let mut late = 0;
     let mut next = Instant::now();
-    while Instant::now() < until {
+    while stage.load(Ordering::Relaxed) != DONE {
         let round = Instant::now();
         for request in requests {
             connection.exchange(request)?;
         }
-        late += usize::from(round.elapsed() + RENEWED_EVERY > LEASE);
+        let measuring = stage.load(Ordering::Relaxed) == MEASURING;
+        late += usize::from(measuring && round.elapsed() > LEASE - RENEWED_EVERY);
         next += RENEWED_EVERY;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
