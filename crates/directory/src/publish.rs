@@ -252,7 +252,9 @@ impl Publisher {
                 staged.instances.insert(at, Arc::new(listed));
             }
         }
-        self.settle_rivals(&instance, before.into_iter().chain(rivals));
+        self.settle_rivals(&instance, rivals.into_iter());
+        // Those whose address it has given up.
+        before.iter().for_each(|rival| self.judge_if_evicted(rival));
     }
 
     /// Sees to those that claim an address of `instance`, which changed. Only it did: so whoever it evicts is evicted, whatever the

@@ -104,7 +104,7 @@ impl Replica {
                 }
                 self.ready.deltas.push(Delta::InstanceGone { service, id, owner });
             }
-            return self.obey_overrules(ix);
+            return self.look_at_overrules(ix);
         }
         let Some(mut instance) = catalog::decode_instance(row) else {
             self.counters.rows_unreadable += 1;
@@ -121,12 +121,13 @@ impl Replica {
         instance.came = self.coming;
         self.sharing.share(&mut instance.registration);
         self.show(instance);
-        self.obey_overrules(ix);
+        self.look_at_overrules(ix);
     }
 
     /// Shows a living row anew.
     pub(crate) fn show_instance(&mut self, ix: RowIx) {
         if let Some(mut instance) = catalog::decode_instance(self.rows.row(ix)) {
+            instance.came = if instance.owner == self.me.node { Came::Own } else { Came::Broadcast };
             self.sharing.share(&mut instance.registration);
             self.show(instance);
         }
@@ -134,15 +135,11 @@ impl Replica {
 
     /// Shows an instance, or that it is gone if somebody has overruled its owner.
     fn show(&mut self, instance: Instance) {
-        let Registration { service, id, .. } = &instance.registration;
-        let delta = if self.overrules.is_empty() {
+        let delta = if self.overrules.is_empty() || !self.overrules.cover(&instance) {
             Delta::Instance(Arc::new(instance))
         } else {
-            let key: Arc<[u8]> = catalog::instance_key(service, id).into();
-            match self.overrules.cover(instance.owner, &key, instance.version) {
-                true => Delta::InstanceGone { service: service.clone(), id: id.clone(), owner: instance.owner },
-                false => Delta::Instance(Arc::new(instance)),
-            }
+            let Registration { service, id, .. } = instance.registration;
+            Delta::InstanceGone { service, id, owner: instance.owner }
         };
         self.ready.deltas.push(delta);
     }

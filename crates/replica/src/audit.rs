@@ -7,7 +7,7 @@
 use crate::Replica;
 use crate::catalog;
 use crate::rows::{RowIx, fingerprint};
-use crate::wire::{AuditWire, Inventory, LivingOf, Packet, Vector};
+use crate::wire::{AuditWire, Inventory, LivingOf, Packet};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -17,6 +17,8 @@ use whither_model::{Delta, Epoch, Instant, NodeId, Origin, Seq, Version};
 
 /// Between two audits begun here: a difference that cannot be settled must not be talked about all the time.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How often that is doubled while nothing is settled: up to two minutes.
+const FRUITLESS_MAX: u32 = 6;
 /// Nodes asked for the inventory of their rows in one audit.
 const OWNERS_MAX: usize = 64;
 
@@ -24,6 +26,8 @@ const OWNERS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     begun: Instant,
+    /// How many were begun that settled nothing: each waits twice as long as the one before.
+    fruitless: u32,
     /// Since when rows have differed from somebody's who has seen the same.
     differs_since: Option<Instant>,
 }
@@ -33,10 +37,11 @@ impl Replica {
     pub(crate) fn begin_audit(&mut self, peer: SocketAddr) {
         let now = self.now.mono;
         self.audit.differs_since.get_or_insert(now);
-        if now.since(self.audit.begun) < PAUSE {
+        if now.since(self.audit.begun) < PAUSE * (1 << self.audit.fruitless) {
             return;
         }
         self.audit.begun = now;
+        self.audit.fruitless = (self.audit.fruitless + 1).min(FRUITLESS_MAX);
         self.counters.audits += 1;
         let all = self.rows.living_digests().map(|(node, digest)| LivingOf { node: node.get(), digest }).collect();
         self.send_audit(peer, AuditWire { all, ..AuditWire::default() });
@@ -45,20 +50,24 @@ impl Replica {
     /// Somebody who has seen the same has the same.
     pub(crate) fn end_audit(&mut self) {
         self.audit.differs_since = None;
+        self.audit.fruitless = 0;
     }
 
     fn send_audit(&mut self, to: SocketAddr, audit: AuditWire) {
         self.send(&[to], Route::Stream, Packet { audit: Some(audit), ..Packet::default() });
     }
 
-    pub(crate) fn handle_audit(&mut self, from: Belief, address: SocketAddr, audit: &AuditWire) {
+    /// `past`: a digest of what the sender has seen of its own earlier boots.
+    pub(crate) fn handle_audit(&mut self, from: Belief, address: SocketAddr, past: u64, audit: &AuditWire) {
         if !audit.all.is_empty() {
             let theirs: BTreeMap<NodeId, u64> =
                 audit.all.iter().filter_map(|of| Some((NodeId::new(of.node)?, of.digest))).collect();
             let mine: BTreeMap<NodeId, u64> = self.rows.living_digests().collect();
             let nodes: BTreeSet<NodeId> = theirs.keys().chain(mine.keys()).copied().collect();
-            let differ: Vec<NodeId> =
-                nodes.into_iter().filter(|node| theirs.get(node) != mine.get(node)).take(OWNERS_MAX).collect();
+            let mut differ: Vec<NodeId> =
+                nodes.into_iter().filter(|node| theirs.get(node) != mine.get(node) && self.can_say(*node)).collect();
+            self.random.shuffle(&mut differ);
+            differ.truncate(OWNERS_MAX);
             let told = differ.iter().map(|node| node.get()).collect();
             self.send_audit(address, AuditWire { differ: told, ..AuditWire::default() });
             self.ask_owners(&differ);
@@ -71,7 +80,7 @@ impl Replica {
             self.send_audit(address, AuditWire { inventory: Some(self.inventory()), ..AuditWire::default() });
         }
         if let Some(inventory) = &audit.inventory {
-            self.take_inventory(from, address, inventory);
+            self.take_inventory(from, past, inventory);
         }
     }
 
@@ -89,6 +98,11 @@ impl Replica {
         }
     }
 
+    /// Whether somebody is here who knows which rows of `node` live.
+    fn can_say(&self, node: NodeId) -> bool {
+        node == self.me.node || self.detector.roster().is_present(node)
+    }
+
     fn inventory(&self) -> Inventory {
         let living = self.rows.of_node(self.me.node).filter(|(_, row)| row.value.is_some());
         Inventory {
@@ -98,10 +112,13 @@ impl Replica {
         }
     }
 
-    /// Makes the rows of `from` what it says they are.
-    fn take_inventory(&mut self, from: Belief, address: SocketAddr, inventory: &Inventory) {
+    /// Makes the rows of `from` what it says they are: if this node has seen all that it has said, and it all that it had said in
+    /// earlier boots. Otherwise a row that is missing on one side may be on its way to it.
+    fn take_inventory(&mut self, from: Belief, past: u64, inventory: &Inventory) {
         let said = Version { epoch: Epoch(inventory.epoch), seq: Seq(inventory.head) };
-        if from.epoch != said.epoch {
+        let origin = Origin { node: from.node, epoch: said.epoch };
+        let seen = self.rows.seen(origin).map_or(0, crate::rows::Ranges::watermark);
+        if from.epoch != said.epoch || seen < said.seq.0 || self.rows.past_digest(from.node, said.epoch) != past {
             return;
         }
         let mut missing: BTreeSet<u64> = inventory.living.iter().copied().collect();
@@ -118,23 +135,21 @@ impl Replica {
         if missing.is_empty() {
             return;
         }
-        // Whatever is missing here was said before, in whichever boot: all of it is asked for as if nothing had been seen.
+        // Whatever is missing here was said before, in whichever boot. It is brought again like anything that was missed.
         self.counters.rows_restored += missing.len() as u64;
-        let Some(fetch) = self.begin_fetch(from.node) else { return };
-        let origins: Vec<Origin> = self.rows.all_seen_of(from.node).map(|(origin, _)| origin).collect();
-        let nothing = crate::rows::Ranges::default();
-        let seen = origins.into_iter().map(|origin| crate::repair::seen_wire(origin, &nothing)).collect();
-        let vector = Some(Vector { seen, partial: true, answer_wanted: false, fetch });
-        self.send(&[address], Route::Stream, Packet { vector, ..Packet::default() });
+        self.rows.forget_seen_of(from.node);
+        self.clocks.forget(from.node);
+        self.known_dirty.insert(from.node);
     }
 
     /// Drops a row that its owner does not have.
     pub(crate) fn disown(&mut self, ix: RowIx) {
         let row = self.rows.row(ix);
         let (owner, table, key) = (row.key.node, row.key.table, row.key.key.clone());
+        let lived = row.value.is_some();
         self.rows.drop_row(ix);
         match table {
-            catalog::INSTANCES => {
+            catalog::INSTANCES if lived => {
                 if let Some((service, id)) = catalog::parse_instance_key(&key) {
                     self.count(&service, false, false);
                     self.ready.deltas.push(Delta::InstanceGone { service, id, owner });

@@ -12,12 +12,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 use whither_model::durable::{Row, RowKey, Seen, Snapshot};
-use whither_model::{Instant, MemberState, NodeId, Now, Origin};
+use whither_model::{Instant, NodeId, Now, Origin};
 
 /// After so long, a member that is absent is done without.
 pub(crate) const HORIZON: Duration = Duration::from_secs(24 * 60 * 60);
 /// How old a round may become before it is begun anew: with more tombstones, and other members.
-const ROUND_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+const ROUND_MAX: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// The round under way, and since when members have been absent.
 #[derive(Debug, Default)]
@@ -50,11 +50,20 @@ impl Replica {
         }
         if self.collecting.round.is_none() && self.rows.tombstones() > 0 {
             let waiting = self.detector.roster().iter().map(|entry| entry.belief);
-            let waiting = waiting.filter(|belief| belief.state != MemberState::Left && !long_gone(&belief.node));
+            let waiting = waiting.filter(|belief| !long_gone(&belief.node));
             let waiting = waiting.map(|belief| belief.node).collect();
+            // What is answered to an offer of before says nothing about this round.
+            self.repair.forget_offer();
             self.collecting.round = Some(Round { begun: now, upto: self.tombstones_upto(), waiting });
         }
         self.finish_round();
+    }
+
+    /// A member came: while it is filled up, it may be told of a row by somebody who has not seen its tombstone yet.
+    pub(crate) fn round_waits_for(&mut self, node: NodeId) {
+        if let Some(round) = &mut self.collecting.round {
+            round.waiting.insert(node);
+        }
     }
 
     /// Of each origin the highest tombstone up to where nothing is missing here.
@@ -73,7 +82,7 @@ impl Replica {
 
     fn note_absent(&mut self, now: Instant) {
         let mut absent = BTreeMap::new();
-        for entry in self.detector.roster().iter().filter(|entry| entry.belief.state == MemberState::Down) {
+        for entry in self.detector.roster().iter().filter(|entry| !entry.belief.state.is_present()) {
             let node = entry.belief.node;
             absent.insert(node, self.collecting.absent.get(&node).copied().unwrap_or(now));
         }

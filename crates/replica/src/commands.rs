@@ -112,20 +112,26 @@ impl Replica {
         for ix in renewed {
             self.renew_lease(ix);
         }
+        let written: Vec<Vec<u8>> = writes.iter().map(|(_, key, _)| key.clone()).collect();
         let version = if writes.is_empty() { unchanged } else { self.write(writes) };
+        for key in written {
+            if let Some(ix) = self.rows.find(self.me.node, catalog::INSTANCES, &key) {
+                self.renew_lease(ix);
+            }
+        }
         Ok(Outcome::Written { version, created })
     }
 
     fn set_state(&mut self, service: &ServiceName, id: &InstanceId, state: State) -> Result<Outcome, Refusal> {
         let (_, mut instance) = self.own(service, id)?;
-        if instance.registration.state == state && !instance.leaving {
+        if instance.registration.state == state && !(instance.leaving && state == State::Up) {
             return Ok(Outcome::Written { version: instance.version, created: 0 });
         }
         if state == State::Up && instance.registration.state != State::Up {
             instance.share = upkeep::first_share(&instance.registration);
         }
         instance.registration.state = state;
-        instance.leaving = false;
+        instance.leaving &= state != State::Up;
         let version = self.write_instance(instance);
         Ok(Outcome::Written { version, created: 0 })
     }

@@ -73,6 +73,13 @@ impl Clocks {
         news
     }
 
+    /// What was claimed to be known of `node` was not.
+    pub(crate) fn forget(&mut self, node: NodeId) {
+        if let Some(clock) = self.nodes.get_mut(&node) {
+            clock.known_until = Instant::DISTANT_PAST;
+        }
+    }
+
     /// A pong says that `node`'s clock read `theirs` at some point not before `asked`.
     pub(crate) fn measure(&mut self, peer: (NodeId, Region), epoch: Epoch, asked: Instant, theirs: u64, now: Instant) {
         let (node, region) = peer;

@@ -42,7 +42,9 @@ impl Replica {
     pub(crate) fn set_lease(&mut self, row: RowIx, length: Option<Duration>, health: Health) {
         match length {
             Some(length) => {
-                let ends = self.now.mono + length;
+                // Whatever is written of an instance says nothing about its lease: only a renewal does.
+                let running = self.leases.running.get(&row).filter(|lease| lease.length == length);
+                let ends = running.map_or(self.now.mono + length, |lease| lease.ends);
                 let silent = matches!(health, Health::Silent | Health::Overdue);
                 self.leases.running.insert(row, Lease { length, ends, silent });
                 if health == Health::Silent {
@@ -50,7 +52,7 @@ impl Replica {
                     self.timers.cancel(Timer::Lease(row));
                     return;
                 }
-                self.timers.set(Timer::Lease(row), ends);
+                self.timers.set(Timer::Lease(row), ends.max(self.now.mono));
             }
             None => {
                 self.leases.running.remove(&row);

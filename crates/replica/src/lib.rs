@@ -103,6 +103,8 @@ pub struct Replica {
     sessions: Sessions,
     findings: Findings,
     overrules: Overrules,
+    /// Rows that overrules may concern.
+    overruled: BTreeSet<RowIx>,
     losses: Losses,
     /// Leases that ran out lately.
     expiries: Budget,
@@ -171,6 +173,7 @@ impl Replica {
             sessions: Sessions::default(),
             findings: Findings::default(),
             overrules: Overrules::default(),
+            overruled: BTreeSet::new(),
             losses: Losses::default(),
             expiries: Budget::new(EXPIRIES_PERCENT),
             removals: Budget::new(REMOVALS_PERCENT),
@@ -285,6 +288,7 @@ impl Replica {
     /// Everything that has to be done after the last event, or `None` if that is nothing.
     pub fn poll_ready(&mut self) -> Option<Ready> {
         self.settle_membership();
+        self.obey();
         self.flush_outbox();
         for node in core::mem::take(&mut self.known_dirty) {
             self.ready.deltas.push(Delta::Current { node, as_of: self.clocks.known_until(node) });
@@ -301,9 +305,6 @@ impl Replica {
     pub fn handle_timeout(&mut self, now: Now) {
         let late = now.mono.since(self.deadline());
         self.advance(now);
-        if late > collecting::HORIZON {
-            self.forget_others();
-        }
         if late > limits::STALL {
             // Renewals may have piled up unread while nobody was looking: leases get the time back.
             self.leases.put_off(late);
@@ -342,7 +343,11 @@ impl Replica {
 
     /// Invariant: time does not go backwards in here, whatever the caller's clocks do.
     fn advance(&mut self, now: Now) {
+        let stood_still = now.mono.since(self.now.mono);
         self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+        if stood_still > collecting::HORIZON {
+            self.forget_others();
+        }
     }
 
     /// Shows this node in its own catalog.

@@ -78,6 +78,7 @@ impl Replica {
         let Changed { before, now } = changed;
         let was = before.map(|before| before.state);
         if before.is_none() {
+            self.round_waits_for(now.node);
             self.place_member(now.node);
         }
         if now.state == MemberState::Left {

@@ -92,7 +92,7 @@ impl Replica {
             self.handle_vector(&sender, vector);
         }
         if let Some(audit) = &packet.audit {
-            self.handle_audit(belief, from, audit);
+            self.handle_audit(belief, from, packet.past, audit);
         }
         if let Some(list) = &packet.members {
             self.handle_members(from, list);

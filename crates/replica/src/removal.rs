@@ -1,6 +1,7 @@
 //! Instances that go: deregistered by their registrant, removed after long illness, or overruled by another node.
 
 use crate::commands::Write;
+use crate::limits::BOOTS_MAX;
 use crate::rows::RowIx;
 use crate::timers::Timer;
 use crate::{Replica, catalog};
@@ -8,36 +9,53 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use prost::Message;
-use whither_model::{Epoch, Instance, InstanceId, Instant, NodeId, Outcome, Refusal, Seq, ServiceName, Version};
+use whither_model::{
+    Epoch, Instance, InstanceId, Instant, NodeId, Outcome, Refusal, Seq, ServiceName, Version, WallTime,
+};
 
 /// Whose instance, and its key.
 type Overruled = (NodeId, Arc<[u8]>);
 
-/// What was said over its owner's head: by whom, and up to which version of it.
+/// What was said over its owner's head, and by whom.
 #[derive(Debug, Default)]
-pub(crate) struct Overrules(BTreeMap<Overruled, BTreeMap<NodeId, Version>>);
+pub(crate) struct Overrules(BTreeMap<Overruled, BTreeMap<NodeId, Said>>);
+
+/// What is gone: the instance as it was then, and whatever its owner made of the same claim before it heard of that.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    up_to: Version,
+    claimed_at: WallTime,
+}
+
+impl Said {
+    fn covers(self, version: Version, claimed_at: Option<WallTime>) -> bool {
+        version <= self.up_to || claimed_at == Some(self.claimed_at)
+    }
+}
 
 impl Overrules {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether somebody said that this version of the instance is gone.
-    pub(crate) fn cover(&self, owner: NodeId, key: &Arc<[u8]>, version: Version) -> bool {
-        let said = self.0.get(&(owner, Arc::clone(key)));
-        said.is_some_and(|said| said.values().any(|up_to| *up_to >= version))
+    /// Whether somebody said that this instance is gone.
+    pub(crate) fn cover(&self, instance: &Instance) -> bool {
+        let registration = &instance.registration;
+        let key = catalog::instance_key(&registration.service, &registration.id);
+        let said = self.0.get(&(instance.owner, key.into()));
+        said.is_some_and(|said| said.values().any(|said| said.covers(instance.version, Some(instance.claimed_at))))
     }
 
-    /// Up to which version `by` has overruled the instance.
-    fn of(&self, owner: NodeId, key: &Arc<[u8]>, by: NodeId) -> Option<Version> {
+    /// What `by` has said of the instance.
+    fn of(&self, owner: NodeId, key: &Arc<[u8]>, by: NodeId) -> Option<Said> {
         self.0.get(&(owner, Arc::clone(key)))?.get(&by).copied()
     }
 
-    fn set(&mut self, owner: NodeId, key: Arc<[u8]>, by: NodeId, up_to: Option<Version>) {
+    fn set(&mut self, owner: NodeId, key: Arc<[u8]>, by: NodeId, word: Option<Said>) {
         let said = self.0.entry((owner, Arc::clone(&key))).or_default();
-        match up_to {
-            Some(version) => {
-                said.insert(by, version);
+        match word {
+            Some(word) => {
+                said.insert(by, word);
             }
             None => {
                 said.remove(&by);
@@ -59,6 +77,9 @@ struct OverruleRecord {
     /// Milliseconds of the wall clock, for people.
     #[prost(uint64, tag = "3")]
     at: u64,
+    /// When its owner first heard of it: what became of the same claim since is gone as well.
+    #[prost(uint64, tag = "4")]
+    claimed_at: u64,
 }
 
 impl Replica {
@@ -139,12 +160,17 @@ impl Replica {
             return Err(Refusal::Unknown { service, id });
         }
         let mut writes: Vec<Write> = Vec::new();
-        for (owner, version) in owners {
+        for Instance { owner, version, claimed_at, .. } in owners {
             if owner == self.me.node {
                 writes.push((catalog::INSTANCES, key.clone(), None));
                 continue;
             }
-            let record = OverruleRecord { epoch: version.epoch.0, seq: version.seq.0, at: self.now.wall.0 };
+            let record = OverruleRecord {
+                epoch: version.epoch.0,
+                seq: version.seq.0,
+                at: self.now.wall.0,
+                claimed_at: claimed_at.0,
+            };
             let mut overrule = owner.get().to_be_bytes().to_vec();
             overrule.extend_from_slice(&key);
             writes.push((catalog::OVERRULES, overrule, Some(record.encode_to_vec())));
@@ -153,12 +179,11 @@ impl Replica {
         Ok(Outcome::Written { version: self.write(writes), created: 0 })
     }
 
-    /// Everybody who has a living row under this key that is not overruled, and its version.
-    fn owners_of(&self, key: &[u8]) -> Vec<(NodeId, Version)> {
+    /// Every living instance under this key that is not overruled, whoever owns it.
+    fn owners_of(&self, key: &[u8]) -> Vec<Instance> {
         let row = |node: NodeId| {
-            let row = self.rows.row(self.rows.find(node, catalog::INSTANCES, key)?);
-            let lives = row.value.is_some() && !self.overrules.cover(node, &row.key.key, row.version);
-            lives.then_some((node, row.version))
+            let instance = catalog::decode_instance(self.rows.row(self.rows.find(node, catalog::INSTANCES, key)?))?;
+            (!self.overrules.cover(&instance)).then_some(instance)
         };
         self.rows.nodes().filter_map(row).collect()
     }
@@ -173,7 +198,10 @@ impl Replica {
         };
         let record = row.value.as_ref().map(|value| OverruleRecord::decode(&**value));
         let up_to = match record {
-            Some(Ok(record)) => Some(Version { epoch: Epoch(record.epoch), seq: Seq(record.seq) }),
+            Some(Ok(record)) => Some(Said {
+                up_to: Version { epoch: Epoch(record.epoch.min(BOOTS_MAX)), seq: Seq(record.seq) },
+                claimed_at: WallTime(record.claimed_at),
+            }),
             Some(Err(_)) => {
                 self.counters.rows_unreadable += 1;
                 return;
@@ -182,7 +210,7 @@ impl Replica {
         };
         self.overrules.set(owner, Arc::clone(&key), by, up_to);
         if let Some(row) = self.rows.find(owner, catalog::INSTANCES, &key) {
-            self.obey_overrules(row);
+            self.overruled.insert(row);
             self.show_instance(row);
         }
     }
@@ -196,23 +224,34 @@ impl Replica {
         }
     }
 
+    /// A row that overrules may concern is looked at when nothing else is going on.
+    pub(crate) fn look_at_overrules(&mut self, ix: RowIx) {
+        if !self.overrules.is_empty() {
+            self.overruled.insert(ix);
+        }
+    }
+
     /// An own row that somebody overruled is removed; an own overrule of what has changed since is taken back.
-    pub(crate) fn obey_overrules(&mut self, ix: RowIx) {
-        if self.overrules.is_empty() {
-            return;
-        }
-        let row = self.rows.row(ix);
-        let (owner, key, version, lives) = (row.key.node, Arc::clone(&row.key.key), row.version, row.value.is_some());
-        if owner == self.me.node {
-            if lives && self.overrules.cover(owner, &key, version) {
-                self.remove(ix);
+    pub(crate) fn obey(&mut self) {
+        for ix in core::mem::take(&mut self.overruled) {
+            let row = self.rows.row(ix);
+            if row.key.table != catalog::INSTANCES {
+                continue;
             }
-            return;
-        }
-        if self.overrules.of(owner, &key, self.me.node).is_some_and(|up_to| up_to < version) {
-            let mut overrule = owner.get().to_be_bytes().to_vec();
-            overrule.extend_from_slice(&key);
-            self.write(alloc::vec![(catalog::OVERRULES, overrule, None)]);
+            let (owner, key, version) = (row.key.node, Arc::clone(&row.key.key), row.version);
+            let instance = catalog::decode_instance(row);
+            if owner == self.me.node {
+                if instance.is_some_and(|instance| self.overrules.cover(&instance)) {
+                    self.remove(ix);
+                }
+                continue;
+            }
+            let claimed_at = instance.map(|instance| instance.claimed_at);
+            if self.overrules.of(owner, &key, self.me.node).is_some_and(|said| !said.covers(version, claimed_at)) {
+                let mut overrule = owner.get().to_be_bytes().to_vec();
+                overrule.extend_from_slice(&key);
+                self.write(alloc::vec![(catalog::OVERRULES, overrule, None)]);
+            }
         }
     }
 }

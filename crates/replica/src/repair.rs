@@ -69,6 +69,13 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often it is doubled at most.
 const FETCH_DOUBLINGS_MAX: u32 = 4;
 
+impl Repair {
+    /// Whoever agrees from now on agrees with something newer.
+    pub(crate) fn forget_offer(&mut self) {
+        self.offered = None;
+    }
+}
+
 impl Replica {
     pub(crate) fn compare_with_somebody(&mut self) {
         // Half to one and a half times the interval, so that nodes do not fall into step.

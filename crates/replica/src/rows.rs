@@ -181,11 +181,13 @@ impl Rows {
 
     /// Drops what is remembered of earlier boots that no row depends on any more.
     ///
-    /// Safe because whoever still has rows of such a boot will be sent the newer rows that replaced them here.
+    /// Not of the latest ones: the row that replaced one of theirs may be a tombstone that has been collected, and then nothing else
+    /// would say that they are over. Beyond that, whoever still has rows of such a boot is sent the newer ones.
     fn forget_empty_pasts(&mut self, node: NodeId) {
         let Some(origins) = self.origins.get_mut(&node) else { return };
-        while origins.len() > 1 {
-            let Some(at) = origins[..origins.len() - 1].iter().position(|past| past.rows.is_empty()) else { return };
+        while origins.len() > BOOTS_KEPT {
+            let past = &origins[..origins.len() - BOOTS_KEPT];
+            let Some(at) = past.iter().position(|past| past.rows.is_empty()) else { return };
             if origins.last().is_none_or(|newest| newest.seen.is_empty()) {
                 return;
             }
@@ -296,7 +298,9 @@ impl Rows {
 
     /// What has to be written down since the last call.
     pub fn take_dirty(&mut self) -> (Vec<Row>, Vec<RowKey>, Vec<Seen>) {
-        let forgotten = core::mem::take(&mut self.forgotten);
+        // What was dropped and then written again is there.
+        let mut forgotten = core::mem::take(&mut self.forgotten);
+        forgotten.retain(|key| self.find(key.node, key.table, &key.key).is_none());
         let rows =
             core::mem::take(&mut self.dirty_rows).into_iter().map(|at| self.slots[at as usize].clone()).collect();
         let seen = core::mem::take(&mut self.dirty_seen)
@@ -310,6 +314,8 @@ impl Rows {
     }
 }
 
+/// Of so many boots of a node it is remembered what was seen, also if nothing that they wrote is left.
+const BOOTS_KEPT: usize = 8;
 /// Of a slot without a row.
 const FREE: TableId = TableId(0);
 

@@ -56,6 +56,11 @@ impl Replica {
     pub(crate) fn prepare(&mut self, registration: &Registration, present: Option<&(RowIx, Instance)>) -> Instance {
         let before = present.map(|(_, instance)| instance);
         let mut registration = registration.clone();
+        let found = present.and_then(|(row, _)| self.findings.verdicts.get(row).copied());
+        if let (None, Some(verdict)) = (&registration.upkeep, found) {
+            // Checks of the agent's own configuration.
+            registration.health = registration.health.max(verdict);
+        }
         if let Some(upkeep) = registration.upkeep.as_ref().filter(|upkeep| !upkeep.checks.is_empty()) {
             let same = |before: &Registration| {
                 let checks = before.upkeep.as_ref().map(|before| &before.checks);
@@ -64,7 +69,6 @@ impl Replica {
                     && checks == Some(&upkeep.checks)
             };
             let unchanged = present.is_some_and(|(_, before)| same(&before.registration));
-            let found = present.and_then(|(row, _)| self.findings.verdicts.get(row).copied());
             let verdict = found.filter(|_| unchanged).unwrap_or_else(|| upkeep.initial_health());
             if let Some((row, _)) = present {
                 self.findings.verdicts.insert(*row, verdict);

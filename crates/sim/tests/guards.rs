@@ -317,3 +317,45 @@ fn all_agents_restarted_a_quarter_at_a_time_take_nothing_out_of_any_answer() {
         }
     }
 }
+
+#[test]
+fn an_address_that_is_given_up_is_free_at_once() {
+    let mut world = world(3, Guards::default());
+    register(&mut world, 1, registration(1));
+    world.run_for(Duration::from_secs(1));
+    let thief = Registration { id: id(2), ..registration(1) };
+    register(&mut world, 0, thief.clone());
+    world.run_for(Duration::from_millis(100));
+    assert_eq!(status(&world, 2, 1), Some(Status::Evicted));
+    register(&mut world, 0, Registration { address: [10, 0, 9, 9].into(), ..thief });
+    world.run_for(Duration::from_millis(100));
+    assert_eq!([1, 2].map(|number| status(&world, 2, number)), [Some(Status::Passing); 2]);
+}
+
+#[test]
+fn an_overrule_covers_what_its_owner_makes_of_the_same_claim_meanwhile() {
+    let mut world = world(3, Guards::default());
+    register(&mut world, 0, registration(0));
+    world.run_for(Duration::from_secs(1));
+    let health = Some(whither_model::Health::Warning);
+    world.command(0, Command::Renew { service: service(), id: id(0), health });
+    world.command(2, Command::Overrule { service: service(), id: id(0), ack: Ack::Memory });
+    world.run_for(Duration::from_secs(5));
+    (0..3).for_each(|node| assert_eq!(status(&world, node, 0), None, "n{node}"));
+    register(&mut world, 0, registration(0));
+    world.run_for(Duration::from_secs(1));
+    (0..3).for_each(|node| assert_eq!(status(&world, node, 0), Some(Status::Passing), "n{node}"));
+}
+
+#[test]
+fn what_is_leaving_goes_whatever_else_is_said_of_it() {
+    let mut world = world(3, Guards::default());
+    (0..5).for_each(|number| register(&mut world, 0, registration(number)));
+    for number in 0..4 {
+        world.command(0, Command::Deregister { service: service(), id: id(number), force: false, ack: Ack::Memory });
+    }
+    let state = whither_model::State::Draining;
+    world.command(0, Command::SetState { service: service(), id: id(3), state, ack: Ack::Memory });
+    world.run_for(Duration::from_secs(600));
+    assert_eq!(status(&world, 2, 3), None);
+}

@@ -193,3 +193,14 @@ fn an_owner_tells_when_each_witness_last_testified_and_everybody_how_it_heard() 
     world.run_for(Duration::from_secs(3));
     assert_eq!(came(&world, 2), Came::Repair);
 }
+
+#[test]
+fn what_checks_find_renews_no_lease() {
+    let mut world = world();
+    register(&mut world, Registration { lease: Some(Duration::from_secs(2)), ..registration(checked()) });
+    for round in 0..20 {
+        judge(&mut world, if round % 2 == 0 { Health::Passing } else { Health::Warning });
+        world.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(status(&world), Status::Silent);
+}

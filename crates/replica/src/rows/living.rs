@@ -1,6 +1,6 @@
 //! Which rows live: counted, digested, and dropped when nobody needs to be told any more that they are dead.
 
-use super::{FREE, RowIx, Rows};
+use super::{FREE, Ranges, RowIx, Rows};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use whither_model::durable::{Row, RowKey};
@@ -71,6 +71,18 @@ impl Rows {
     fn tidy(&mut self, node: NodeId) {
         if self.living.get(&node) == Some(&0) {
             self.living.remove(&node);
+        }
+    }
+
+    /// Forgets what has been seen of `node`, though not its rows: all of it will be brought again.
+    pub fn forget_seen_of(&mut self, node: NodeId) {
+        for known in self.origins.get_mut(&node).into_iter().flatten() {
+            let origin = Origin { node, epoch: known.epoch };
+            if !known.seen.is_empty() {
+                self.digest ^= known.seen.digest(origin);
+                known.seen = Ranges::default();
+                self.dirty_seen.insert(origin);
+            }
         }
     }
 
