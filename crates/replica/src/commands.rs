@@ -76,6 +76,7 @@ impl Replica {
         let mut fresh: alloc::collections::BTreeMap<&ServiceName, usize> = alloc::collections::BTreeMap::new();
         let mut unchanged = Version { epoch: self.me.epoch, seq: self.head };
         let mut renewed = Vec::new();
+        let mut leased = Vec::new();
         for registration in registrations {
             if let Some(session) = registration.session
                 && !self.sessions.is_open(session)
@@ -107,14 +108,16 @@ impl Replica {
             if record.len() > RECORD_BYTES_MAX {
                 return Err(Refusal::TooLarge { bytes: record.len() });
             }
+            if registration.lease.is_some() {
+                leased.push(key.clone());
+            }
             writes.push((catalog::INSTANCES, key, Some(record)));
         }
         for ix in renewed {
             self.renew_lease(ix);
         }
-        let written: Vec<Vec<u8>> = writes.iter().map(|(_, key, _)| key.clone()).collect();
         let version = if writes.is_empty() { unchanged } else { self.write(writes) };
-        for key in written {
+        for key in leased {
             if let Some(ix) = self.rows.find(self.me.node, catalog::INSTANCES, &key) {
                 self.renew_lease(ix);
             }
