@@ -25,6 +25,8 @@ const COMMANDS_PER_TURN: usize = 512;
 const PACKETS_PER_TURN: usize = 64;
 /// How long seeds may be silent before that is called a problem.
 const PATIENCE_WITH_SEEDS: Duration = Duration::from_secs(5);
+/// How long a difference may wait to be settled before that is called a problem.
+const PATIENCE_WITH_DIFFERENCES: Duration = Duration::from_secs(30);
 /// How long the last packets are given to leave.
 const GOODBYE: Duration = Duration::from_millis(20);
 
@@ -41,6 +43,8 @@ pub(crate) struct Driver {
     seeds: mpsc::Receiver<Vec<SocketAddr>>,
     stopping: watch::Receiver<bool>,
     counters: Arc<CoreCounters>,
+    /// Whether an alarm has been raised about rows that differ.
+    differs: bool,
     /// The seeds it was told, for people; empty: none.
     asked: String,
     started: Instant,
@@ -99,8 +103,7 @@ impl Driver {
         let counters = Arc::new(CoreCounters::default());
         metrics::register(&directory, Arc::clone(&counters), transport.clone(), &journal);
         let (found, seeds) = mpsc::channel(1);
-        let asked =
-            config.seeds.iter().map(|seed| format!("{}:{}", seed.host, seed.port)).collect::<Vec<_>>().join(", ");
+        let asked = seeds::words(&config.seeds);
         drop(tokio::spawn(seeds::look_up(config.seeds, found)));
         questions::carry(&directory, transport.clone());
         drop(tokio::spawn(questions::hand_over(questions, Arc::clone(&directory))));
@@ -117,6 +120,7 @@ impl Driver {
             seeds,
             stopping,
             counters,
+            differs: false,
             asked,
             started: now.mono,
         };
@@ -229,6 +233,7 @@ impl Driver {
         self.counters.refresh(&self.replica);
         lag::show(&mut self.replica, &self.directory);
         self.judge_cluster();
+        self.judge_rows();
         impostor
     }
 
@@ -256,6 +261,23 @@ impl Driver {
             }
             (false, false) if known.is_some() => vitals.set_cluster_problem(None),
             _ => {}
+        }
+    }
+
+    /// Raises an alarm when a difference is not settled that should have been: its owners are away, or it is a bug.
+    fn judge_rows(&mut self) {
+        let differs = self.replica.differs_for().filter(|time| *time > PATIENCE_WITH_DIFFERENCES);
+        if differs.is_some() != self.differs {
+            self.differs = differs.is_some();
+            let whose: Vec<String> = self.replica.differing().iter().map(ToString::to_string).collect();
+            match differs {
+                Some(time) => tracing::warn!(
+                    seconds = time.as_secs(),
+                    owners = whose.join(","),
+                    "rows differ from those of nodes that have seen the same, and are not settled: are their owners away?"
+                ),
+                None => tracing::info!("rows are those of all other nodes again"),
+            }
         }
     }
 

@@ -35,3 +35,8 @@ pub(crate) async fn look_up(seeds: Vec<Seed>, found: mpsc::Sender<Vec<SocketAddr
         tokio::time::sleep(wait).await;
     }
 }
+
+/// The seeds as a person would write them.
+pub(crate) fn words(seeds: &[Seed]) -> String {
+    seeds.iter().map(|seed| format!("{}:{}", seed.host, seed.port)).collect::<Vec<_>>().join(", ")
+}

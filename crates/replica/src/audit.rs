@@ -17,6 +17,9 @@ use whither_model::{Delta, Epoch, Instant, NodeId, Origin, Seq, Version};
 
 /// Between two audits begun here: a difference that cannot be settled must not be talked about all the time.
 const PAUSE: Duration = Duration::from_secs(2);
+/// While everything changes all the time, hardly two have seen the same at one moment, and nobody can say that all is well again. So a
+/// difference that has not shown for so long is over.
+const EVIDENCE_COUNTS: Duration = Duration::from_secs(60);
 /// How often that is doubled while nothing is settled: up to two minutes.
 const FRUITLESS_MAX: u32 = 6;
 /// Nodes asked for the inventory of their rows in one audit.
@@ -28,6 +31,10 @@ pub(crate) struct Audit {
     begun: Instant,
     /// How many were begun that settled nothing: each waits twice as long as the one before.
     fruitless: u32,
+    /// When rows last differed from somebody's who has seen the same.
+    differed: Instant,
+    /// Whose rows differed at the last comparison.
+    differing: Vec<NodeId>,
     /// Since when rows have differed from somebody's who has seen the same.
     differs_since: Option<Instant>,
 }
@@ -36,6 +43,10 @@ impl Replica {
     /// Somebody who has seen the same does not have the same.
     pub(crate) fn begin_audit(&mut self, peer: SocketAddr) {
         let now = self.now.mono;
+        if now.since(self.audit.differed) > EVIDENCE_COUNTS {
+            self.audit.differs_since = None;
+        }
+        self.audit.differed = now;
         self.audit.differs_since.get_or_insert(now);
         if now.since(self.audit.begun) < PAUSE * (1 << self.audit.fruitless) {
             return;
@@ -50,6 +61,7 @@ impl Replica {
     /// Somebody who has seen the same has the same.
     pub(crate) fn end_audit(&mut self) {
         self.audit.differs_since = None;
+        self.audit.differing.clear();
         self.audit.fruitless = 0;
     }
 
@@ -68,11 +80,15 @@ impl Replica {
                 nodes.into_iter().filter(|node| theirs.get(node) != mine.get(node) && self.can_say(*node)).collect();
             self.random.shuffle(&mut differ);
             differ.truncate(OWNERS_MAX);
+            self.audit.differing.clone_from(&differ);
             let told = differ.iter().map(|node| node.get()).collect();
             self.send_audit(address, AuditWire { differ: told, ..AuditWire::default() });
             self.ask_owners(&differ);
         }
         let differ: Vec<NodeId> = audit.differ.iter().take(OWNERS_MAX).filter_map(|node| NodeId::new(*node)).collect();
+        if !differ.is_empty() {
+            self.audit.differing.clone_from(&differ);
+        }
         self.ask_owners(&differ);
         if let Some(yours) = audit.yours
             && yours != self.rows.living_digest(self.me.node)
@@ -160,9 +176,16 @@ impl Replica {
         }
     }
 
+    /// Whose rows these are, as far as was found out.
+    #[must_use]
+    pub fn differing(&self) -> &[NodeId] {
+        &self.audit.differing
+    }
+
     /// For how long rows have differed from those of somebody who has seen the same; `None`: they do not.
     #[must_use]
     pub fn differs_for(&self) -> Option<Duration> {
-        self.audit.differs_since.map(|since| self.now.mono.since(since))
+        let since = self.audit.differs_since.filter(|_| self.now.mono.since(self.audit.differed) <= EVIDENCE_COUNTS);
+        since.map(|since| self.now.mono.since(since))
     }
 }
