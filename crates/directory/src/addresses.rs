@@ -2,15 +2,25 @@
 //! must not be dialled as somebody who had it before (design, promise P7).
 
 use crate::service::Status;
-use std::collections::HashMap;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 use whither_model::{Instance, NodeId, WallTime};
 
-/// The listed instances by address and port.
+/// The listed instances by address and port. An entry is a pointer and a port: there is one for each port of each instance, and
+/// what they are found by is in the instance.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    claims: HashMap<Place, Claims>,
+    claims: HashTable<Claim>,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Claim {
+    instance: Arc<Instance>,
+    port: u16,
 }
 
 /// Where something listens. A loopback address is another one on each host, so there its owner is part of it.
@@ -21,23 +31,18 @@ struct Place {
     host: Option<NodeId>,
 }
 
-/// Nearly always one, and then nothing is allocated for it.
-#[derive(Debug)]
-struct Claims {
-    first: Arc<Instance>,
-    others: Vec<Arc<Instance>>,
-}
-
-impl Claims {
-    fn iter(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        std::iter::once(&self.first).chain(&self.others)
+impl Place {
+    fn of(instance: &Instance, port: u16) -> Self {
+        let address = instance.registration.address.to_canonical();
+        Self { address, port, host: address.is_loopback().then_some(instance.owner) }
     }
 }
 
-fn places(instance: &Instance) -> impl Iterator<Item = Place> {
-    let address = instance.registration.address.to_canonical();
-    let host = address.is_loopback().then_some(instance.owner);
-    instance.registration.ports.iter().map(move |port| Place { address, port: port.number, host })
+/// The ports of an instance, each once.
+fn ports(instance: &Instance) -> impl Iterator<Item = u16> {
+    let ports = &instance.registration.ports;
+    let first = |at: usize| ports[..at].iter().all(|before| before.number != ports[at].number);
+    (0..ports.len()).filter(move |at| first(*at)).map(|at| ports[at].number)
 }
 
 fn is_same(one: &Instance, other: &Instance) -> bool {
@@ -69,34 +74,23 @@ pub(crate) fn may_evict(status: Status) -> bool {
 }
 
 impl Addresses {
+    /// Takes in the claims of an instance that has none here.
     pub(crate) fn insert(&mut self, instance: &Arc<Instance>) {
-        for place in places(instance) {
-            match self.claims.entry(place) {
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    entry.insert(Claims { first: Arc::clone(instance), others: Vec::new() });
-                }
-                std::collections::hash_map::Entry::Occupied(mut entry) => {
-                    // An instance may have two names for one port.
-                    if !entry.get().iter().any(|claim| is_same(claim, instance)) {
-                        entry.get_mut().others.push(Arc::clone(instance));
-                    }
-                }
-            }
+        let Self { claims, hasher } = self;
+        for port in ports(instance) {
+            let claim = Claim { instance: Arc::clone(instance), port };
+            claims.insert_unique(hasher.hash_one(Place::of(instance, port)), claim, |claim| {
+                hasher.hash_one(Place::of(&claim.instance, claim.port))
+            });
         }
     }
 
     pub(crate) fn remove(&mut self, instance: &Instance) {
-        for place in places(instance) {
-            let std::collections::hash_map::Entry::Occupied(mut entry) = self.claims.entry(place) else { continue };
-            let claims = entry.get_mut();
-            claims.others.retain(|claim| !is_same(claim, instance));
-            if is_same(&claims.first, instance) {
-                match claims.others.pop() {
-                    Some(other) => claims.first = other,
-                    None => {
-                        entry.remove();
-                    }
-                }
+        for port in ports(instance) {
+            let hash = self.hasher.hash_one(Place::of(instance, port));
+            let own = |claim: &Claim| claim.port == port && is_same(&claim.instance, instance);
+            if let Ok(entry) = self.claims.find_entry(hash, own) {
+                entry.remove();
             }
         }
     }
@@ -104,10 +98,14 @@ impl Addresses {
     /// The others that claim an address of this instance.
     pub(crate) fn rivals(&self, instance: &Instance) -> Vec<Arc<Instance>> {
         let mut rivals: Vec<Arc<Instance>> = Vec::new();
-        for claims in places(instance).filter_map(|place| self.claims.get(&place)) {
-            rivals.extend(claims.iter().filter(|claim| !is_same(claim, instance)).cloned());
+        for port in ports(instance) {
+            let place = Place::of(instance, port);
+            let found = self.claims.iter_hash(self.hasher.hash_one(place));
+            let others = found
+                .filter(|claim| Place::of(&claim.instance, claim.port) == place && !is_same(&claim.instance, instance));
+            rivals.extend(others.map(|claim| Arc::clone(&claim.instance)));
         }
-        if instance.registration.ports.len() > 1 {
+        if rivals.len() > 1 {
             // Two ports, one rival: its claim is the same allocation in both places.
             rivals.sort_unstable_by_key(Arc::as_ptr);
             rivals.dedup_by(|a, b| Arc::ptr_eq(a, b));

@@ -252,19 +252,22 @@ impl Publisher {
                 staged.instances.insert(at, Arc::new(listed));
             }
         }
-        self.settle_rivals(&instance, rivals.into_iter());
+        self.settle_rivals(&instance, &rivals);
         // Those whose address it has given up.
         before.iter().for_each(|rival| self.judge_if_evicted(rival));
     }
 
     /// Sees to those that claim an address of `instance`, which changed. Only it did: so whoever it evicts is evicted, whatever the
     /// others do, and only those that were evicted may be so no longer. Many that share an address cost a look each.
-    fn settle_rivals(&mut self, instance: &Instance, rivals: impl Iterator<Item = Arc<Instance>>) {
+    fn settle_rivals(&mut self, instance: &Instance, rivals: &[Arc<Instance>]) {
+        if rivals.is_empty() {
+            return;
+        }
         let works = may_evict(Status::of(instance, &self.owner(instance.owner)));
         for rival in rivals {
-            let evicted = self.listed(&rival).is_some_and(|listed| listed.status == Status::Evicted);
-            if (works && outranks(instance, &rival)) != evicted {
-                self.judge_anew(&rival);
+            let evicted = self.listed(rival).is_some_and(|listed| listed.status == Status::Evicted);
+            if (works && outranks(instance, rival)) != evicted {
+                self.judge_anew(rival);
             }
         }
     }
@@ -404,7 +407,7 @@ impl Publisher {
                     staged.instances[at] = Arc::new(fresh);
                 }
                 let instance = Arc::clone(&present.instance);
-                self.settle_rivals(&instance, rivals.into_iter());
+                self.settle_rivals(&instance, &rivals);
             }
         }
     }
