@@ -151,7 +151,7 @@ impl Problem {
         };
         let problem = Self::new(slug, refusal.to_string());
         match refusal {
-            Refusal::NotOwner { owner, .. } => problem.owned(*owner, directory),
+            Refusal::NotOwner { owner, .. } => problem.owned(*owner, directory).in_its_place(*owner, directory),
             _ => problem,
         }
     }
@@ -164,6 +164,17 @@ impl Problem {
             "what checks found stays with the node that runs them, {name} ({owner}); ask it, or here with ?from={name}"
         );
         Self { detail, ..problem }
+    }
+
+    /// If the owner is gone, what may be done in its place.
+    fn in_its_place(mut self, owner: NodeId, directory: &Directory) -> Self {
+        let view = directory.peek();
+        if let Some(state) = view.node(owner).map(|node| node.member.state).filter(|state| !state.is_present()) {
+            let detail =
+                format!("{}; that node is {state}: to remove the instance in its place, ?overrule", self.detail);
+            self.detail = detail.into();
+        }
+        self
     }
 
     fn owned(mut self, owner: NodeId, directory: &Directory) -> Self {

@@ -55,22 +55,29 @@ pub(crate) struct Column {
     pub(crate) shrink_to: Option<usize>,
     /// When it goes for lack of space: the highest first; 0 stays.
     pub(crate) expendable: u8,
+    /// Its cells are for people, and keep their spaces everywhere: only as the last column, or later ones shift.
+    sentence: bool,
 }
 
 impl Column {
     /// One that is always there and never cut.
     pub(crate) const fn fixed(title: &'static str) -> Self {
-        Self { title, shrink_to: None, expendable: 0 }
+        Self { title, shrink_to: None, expendable: 0, sentence: false }
     }
 
     /// One that may shrink to `width`, and then go.
     pub(crate) const fn flexible(title: &'static str, width: usize, expendable: u8) -> Self {
-        Self { title, shrink_to: Some(width), expendable }
+        Self { title, shrink_to: Some(width), expendable, sentence: false }
+    }
+
+    /// The last one, of sentences, that may shrink to `width`, and then go.
+    pub(crate) const fn sentence(title: &'static str, width: usize, expendable: u8) -> Self {
+        Self { title, shrink_to: Some(width), expendable, sentence: true }
     }
 
     /// One that is never cut but may go.
     pub(crate) const fn expendable(title: &'static str, expendable: u8) -> Self {
-        Self { title, shrink_to: None, expendable }
+        Self { title, shrink_to: None, expendable, sentence: false }
     }
 }
 
@@ -142,7 +149,7 @@ impl Table {
         let mut text = String::new();
         let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::new(column.title, Tone::Faint)).collect();
         for row in std::iter::once(&titles).chain(&self.rows) {
-            line(&mut text, row, &shown, &widths, style);
+            self.line(&mut text, row, &shown, &widths, style);
         }
         if !hidden.is_empty() {
             let note = format!("(too narrow to show {}; --json has everything)", hidden.join(", "));
@@ -154,6 +161,25 @@ impl Table {
     fn natural_width(&self, at: usize) -> usize {
         let cells = self.rows.iter().map(|row| row[at].text.width()).max().unwrap_or(0);
         cells.max(self.columns[at].title.width())
+    }
+
+    fn line(&self, text: &mut String, row: &[Cell], shown: &[usize], widths: &[usize], style: Style) {
+        for (nth, at) in shown.iter().enumerate() {
+            let cell = &row[*at];
+            let content = match (style.width, cell.text.is_empty()) {
+                (_, true) => String::from("-"),
+                (None, false) if self.columns[*at].sentence => cell.text.clone(),
+                // A space inside a cell would shift every later column for whoever counts words.
+                (None, false) => cell.text.replace(' ', "_"),
+                (Some(_), false) => cut(&cell.text, widths[*at]),
+            };
+            text.push_str(&cell.tone.paint(&content, style.colour));
+            if nth + 1 < shown.len() {
+                let pad = widths[*at].saturating_sub(content.width()) + Self::GAP;
+                text.extend(std::iter::repeat_n(' ', pad));
+            }
+        }
+        text.push('\n');
     }
 
     /// Shrinks columns, the last first, until the table fits; false if it cannot.
@@ -169,24 +195,6 @@ impl Table {
         }
         total(widths) <= available
     }
-}
-
-fn line(text: &mut String, row: &[Cell], shown: &[usize], widths: &[usize], style: Style) {
-    for (nth, at) in shown.iter().enumerate() {
-        let cell = &row[*at];
-        let content = match (style.width, cell.text.is_empty()) {
-            (_, true) => String::from("-"),
-            // A space inside a cell would shift every later column for whoever counts words.
-            (None, false) => cell.text.replace(' ', "_"),
-            (Some(_), false) => cut(&cell.text, widths[*at]),
-        };
-        text.push_str(&cell.tone.paint(&content, style.colour));
-        if nth + 1 < shown.len() {
-            let pad = widths[*at].saturating_sub(content.width()) + Table::GAP;
-            text.extend(std::iter::repeat_n(' ', pad));
-        }
-    }
-    text.push('\n');
 }
 
 /// At most `width` columns of `text`, ending in `…` if something is missing.

@@ -359,3 +359,22 @@ fn what_is_leaving_goes_whatever_else_is_said_of_it() {
     world.run_for(Duration::from_secs(600));
     assert_eq!(status(&world, 2, 3), None);
 }
+
+#[test]
+fn a_hidden_claim_to_an_id_holds_no_address() {
+    let mut world = world(3, Guards::default());
+    register(&mut world, 0, registration(1));
+    // Evicted by another instance of the same node ...
+    let thief = Registration { id: id(2), ..registration(1) };
+    world.run_for(Duration::from_millis(10));
+    register(&mut world, 0, thief.clone());
+    // ... which is hidden by a newer claim to its id, and then all that claim the id go.
+    world.run_for(Duration::from_millis(100));
+    register(&mut world, 1, Registration { address: [10, 0, 9, 9].into(), ..thief });
+    world.run_for(Duration::from_millis(100));
+    for node in [0, 1] {
+        world.command(node, Command::Deregister { service: service(), id: id(2), force: true, ack: Ack::Memory });
+        world.run_for(Duration::from_millis(100));
+    }
+    (0..3).for_each(|node| assert_eq!(status(&world, node, 1), Some(Status::Passing), "n{node}"));
+}

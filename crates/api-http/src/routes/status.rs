@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use whither_directory::{Cursor, Selection, Status, View};
-use whither_model::NodeId;
+use whither_model::{MemberState, NodeId};
 
 /// Names of protected services in one answer.
 const SERVICES_MAX: usize = 100;
@@ -106,7 +106,10 @@ pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
 struct Counts {
     by_status: [usize; Status::ALL.len()],
     last_known: usize,
-    nodes_held: usize,
+    /// Down, and kept in service.
+    lost: usize,
+    /// Suspected for long, and nobody dares to say more.
+    doubted: usize,
 }
 
 impl Counts {
@@ -117,8 +120,10 @@ impl Counts {
             by_status.iter_mut().zip(service.by_status()).for_each(|(sum, more)| *sum += more);
             last_known += usize::from(service.selection() == Selection::LastKnown);
         }
-        let nodes_held = view.nodes().iter().filter(|node| node.member.held).count();
-        Self { by_status, last_known, nodes_held }
+        let held = |state: MemberState| {
+            view.nodes().iter().filter(|node| node.member.held && node.member.state == state).count()
+        };
+        Self { by_status, last_known, lost: held(MemberState::Down), doubted: held(MemberState::Suspect) }
     }
 
     fn of_status(&self, status: Status) -> usize {
@@ -155,7 +160,7 @@ fn guards(counts: &Counts, acted: impl Fn(&str) -> f64) -> Vec<GuardOut> {
             "mass-loss",
             "When half of all nodes are lost at once, their instances stay in service, marked.",
             "nodes",
-            counts.nodes_held,
+            counts.lost,
             "losses_held_total",
         ),
         guard(
@@ -175,9 +180,9 @@ fn guards(counts: &Counts, acted: impl Fn(&str) -> f64) -> Vec<GuardOut> {
         guard("quorum", "Nobody is called down before others have tried to reach it.", "nodes", 0, "acquittals_total"),
         guard(
             "self-doubt",
-            "A node that stood still, or hears hardly anybody, accuses nobody.",
+            "A node that stood still, or hears hardly anybody, calls nobody dead: those it would stay in service, marked.",
             "nodes",
-            0,
+            counts.doubted,
             "accusations_withheld_total",
         ),
         guard(

@@ -25,6 +25,12 @@ impl FromStr for Check {
         let check = match text.split_once(':') {
             None if text == "tcp" => Self::Tcp,
             None if text == "grpc" => Self::Grpc(Box::default()),
+            // What is looked at is the instance's own address: a host cannot be given.
+            Some(("http" | "https", path)) if path.starts_with("//") => {
+                return Err(format!(
+                    "{text:?} names a host; a check asks the instance's own address, so expected its path alone, for example http:/healthz"
+                ));
+            }
             Some(("http", path)) => Self::Http(path.into()),
             Some(("https", path)) => Self::Https(path.into()),
             Some(("grpc", service)) if !service.is_empty() => Self::Grpc(service.into()),
@@ -77,7 +83,8 @@ mod tests {
         assert_eq!("https:/".parse(), Ok(Check::Https("/".into())));
         assert_eq!("grpc".parse(), Ok(Check::Grpc("".into())));
         assert_eq!("grpc:recos.v1.Recos".parse(), Ok(Check::Grpc("recos.v1.Recos".into())));
-        for bad in ["http", "http:healthz", "udp", "http:/a b", "", "grpc:", "grpc:a b", "tcp:80"] {
+        for bad in ["http", "http:healthz", "udp", "http:/a b", "", "grpc:", "grpc:a b", "tcp:80", "http://10.0.0.1/h"]
+        {
             assert!(bad.parse::<Check>().is_err(), "{bad}");
         }
     }

@@ -14,7 +14,7 @@ use whither_model::{InstanceId, ServiceName};
 #[command(after_help = "Examples:
   whither checks prod/recos recos-web-1-8080
   whither checks prod/recos recos-web-1-8080 --json      with all of what was said
-  whither checks prod/recos r-1 --agent web-2:7601       at the agent that runs them
+  whither checks prod/recos r-1 --from web-2             from the agent that runs them
 
 HEALTH is the verdict, FOUND what the latest run alone found; they differ while results in a row
 are counted. What was found stays with the agent that runs the checks: ask that one.")]
@@ -23,11 +23,13 @@ pub(crate) struct Args {
     service: ServiceName,
     /// The instance
     id: InstanceId,
+    #[command(flatten)]
+    from: super::From,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode> {
-    let target = Target::instance(&args.service, &args.id).segment("checks");
+    let target = Target::instance(&args.service, &args.id).segment("checks").from(args.from.name());
     let answer = session.api.ask::<Checks>(Method::Get, &target, None)?;
     if session.json {
         session.console.line(answer.body.trim_end())?;
@@ -48,7 +50,7 @@ fn table(checks: &[CheckReport]) -> Table {
         Column::expendable("FOUND", 3),
         Column::expendable("AT", 4),
         Column::expendable("TOOK", 5),
-        Column::flexible("OUTPUT", 20, 1),
+        Column::sentence("OUTPUT", 20, 1),
     ]);
     for check in checks {
         let found = match (&check.at, &check.found) {

@@ -16,12 +16,12 @@ use whither_model::{InstanceId, ServiceName};
   whither deregister recos recos-web-1-8080 --force     at once, as the tenth in a minute
   whither deregister recos recos-web-9-8080 --overrule  of a host that will not come back
 
-Any agent will do: an instance that was registered with another one is removed there. --overrule removes it also if
-that one is gone.
+Any agent will do: an instance that was registered with another one is removed there. --overrule \
+removes it also if that one is gone.
 
-Of a service only two instances, or 10 %, are removed by name in a minute, unless they are replaced, so that a broken
-script does not empty it: the others take nothing new from now on and are removed in their turn. --force removes at
-once.")]
+Of a service only two instances, or 10 %, are removed by name in a minute, unless they are replaced, \
+so that a broken script does not empty it: the others take nothing new from now on and are removed \
+in their turn. --force removes at once.")]
 pub(crate) struct Args {
     /// The service: name, or namespace/name
     service: ServiceName,
@@ -59,7 +59,7 @@ fn describe(removed: &Removed, args: &Args) -> String {
     match removed.removed_in_ms {
         None => format!("deregistered {id} of {service} (change {})", removed.version),
         Some(wait) => format!(
-            "{id} of {service} takes nothing new; several went in the last minute, so it is removed in {} (--force: at once)",
+            "{id} of {service} takes nothing new; several went in the last minute, so it is removed in its turn, in {} at the earliest (--force: at once)",
             duration::words(Some(wait))
         ),
     }

@@ -171,6 +171,13 @@ fn warnings(service: &Service) -> Vec<String> {
     let given = service.instances.iter().filter(|instance| is_given(instance)).count();
     let mut warnings = Vec::new();
     match service.selection.as_str() {
+        "last_known" if service.instances.iter().any(|one| is_given(one) && one.status == "leaving") => {
+            warnings.push(format!(
+                "nothing is usable; callers are given {given} of {}: they were deregistered, many at once, and are kept until it is \
+                 their turn to go",
+                service.instances.len()
+            ));
+        }
         "last_known" => warnings.push(format!(
             "nothing is usable; callers are given what was last known to be ({given} of {}): only silence speaks \
              against it, nobody said that it is dead",

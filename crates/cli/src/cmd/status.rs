@@ -16,11 +16,15 @@ use std::process::ExitCode;
 
 A guard keeps something in answers that would otherwise be gone from them, because too much would go at once or \
 because only silence speaks against it. Such answers say \"protected\".")]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    from: super::From,
+}
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, session: &mut Session) -> anyhow::Result<ExitCode> {
-    let answer = session.api.ask::<AgentStatus>(Method::Get, &Target::new("/v1/status"), None)?;
+pub(crate) fn run(args: &Args, session: &mut Session) -> anyhow::Result<ExitCode> {
+    let answer =
+        session.api.ask::<AgentStatus>(Method::Get, &Target::new("/v1/status").from(args.from.name()), None)?;
     if session.json {
         session.console.line(answer.body.trim_end())?;
         return Ok(DONE);
@@ -35,12 +39,18 @@ fn describe(status: &AgentStatus, style: Style) -> String {
     let bad = |text: &str| Tone::Bad.paint(&visible(text), colour);
     let mut lines = vec![
         ("node", visible(&format!("{} ({})", status.name, status.node))),
-        ("age", format!("everything is known to within {}", duration::words(status.age_ms))),
+        (
+            "age",
+            match status.cluster {
+                Some(_) => "apart from its cluster, so nothing can be said".into(),
+                None => format!("everything is known to within {}", duration::words(status.age_ms)),
+            },
+        ),
         ("cluster", status.cluster.as_deref().map_or_else(|| "ok".into(), bad)),
         ("disk", status.disk.as_deref().map_or_else(|| "ok".into(), bad)),
     ];
     if status.maintenance {
-        lines.push(("in", bad("maintenance: nothing new is sent to the instances of this node")));
+        lines.push(("this host", bad("in maintenance: nothing new is sent to the instances of this node")));
     }
     let counts: Vec<String> = status
         .instances
@@ -63,7 +73,7 @@ fn describe(status: &AgentStatus, style: Style) -> String {
 
 fn table(guards: &[Guard]) -> Table {
     let columns =
-        [Column::fixed("GUARD"), Column::fixed("NOW"), Column::fixed("ACTED"), Column::flexible("WHAT IT DOES", 40, 1)];
+        [Column::fixed("GUARD"), Column::fixed("NOW"), Column::fixed("ACTED"), Column::sentence("WHAT", 40, 1)];
     let mut table = Table::new(&columns);
     for guard in guards {
         let tone = if guard.active { Tone::Warn } else { Tone::Plain };
