@@ -172,7 +172,7 @@ impl Problem {
         if let Some(state) = view.node(owner).map(|node| node.member.state).filter(|state| !state.is_present()) {
             let detail =
                 format!("{}; that node is {state}: to remove the instance in its place, ?overrule", self.detail);
-            self.detail = detail.into();
+            self.detail = detail;
         }
         self
     }
