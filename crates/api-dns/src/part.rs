@@ -33,16 +33,9 @@ pub(crate) fn select<'s>(service: &'s ServiceView, part: Part<'_>) -> (Vec<&'s A
     if is_whole(part) {
         return (service.selected().collect(), service.selection());
     }
-    let matching = |wanted: fn(&Listed) -> bool| -> Vec<&Arc<Listed>> {
-        service.instances().iter().filter(|listed| is_part(listed, part) && wanted(listed)).collect()
-    };
-    let usable = matching(|listed| listed.status.is_usable());
-    if !usable.is_empty() {
-        return (usable, Selection::Usable);
-    }
-    let last_known = matching(|listed| listed.status.is_last_known());
-    let selection = if last_known.is_empty() { Selection::Empty } else { Selection::LastKnown };
-    (last_known, selection)
+    let matching = || service.instances().iter().filter(|listed| is_part(listed, part));
+    let selection = Selection::among(matching().map(|listed| listed.status));
+    (matching().filter(|listed| selection.takes(listed.status)).collect(), selection)
 }
 
 pub(crate) fn port_of<'l>(listed: &'l Listed, part: Part<'_>) -> Option<&'l Port> {

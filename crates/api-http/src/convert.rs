@@ -192,7 +192,7 @@ impl<'a> InstanceOut<'a> {
     /// The same with the reasons, given how the service's instances were selected.
     pub(crate) fn explained(listed: &'a Listed, selection: Selection, testimonies: &Testimonies, now: Instant) -> Self {
         let instance = &listed.instance;
-        let chosen = is_chosen(listed.status, selection);
+        let chosen = selection.takes(listed.status);
         let explain = Explain {
             age_ms: millis(listed.age(now)),
             set_by: format!("{}.{}", instance.owner, instance.version),
@@ -205,15 +205,6 @@ impl<'a> InstanceOut<'a> {
             why: why(listed.status, chosen),
         };
         Self { explain: Some(explain), ..Self::new(listed) }
-    }
-}
-
-/// Whether an instance of this status is among those given to a caller, when they were selected in this way.
-pub(crate) fn is_chosen(status: Status, selection: Selection) -> bool {
-    match selection {
-        Selection::Usable => status.is_usable(),
-        Selection::LastKnown => status.is_last_known(),
-        Selection::Empty => false,
     }
 }
 
@@ -344,7 +335,7 @@ pub(crate) struct NodeOut<'a> {
     instances: usize,
     /// An operator took it, with all its instances, out of service.
     maintenance: bool,
-    /// It is down, as are half of all nodes at once: its instances are kept in service.
+    /// It is down, as are half of all nodes at once, or suspected for long: a guard keeps its instances in service.
     held: bool,
     /// How long ago, at most, all that it had said was known here.
     age_ms: Option<u64>,

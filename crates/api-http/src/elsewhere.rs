@@ -2,7 +2,7 @@
 //!
 //! A question goes one hop and no further: what came from another node is never sent on, see [`Forwarded`].
 
-use crate::problem::{Problem, Slug};
+use crate::problem::{Document, Problem, Slug};
 use crate::routes::App;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,6 +11,7 @@ use axum::http::{Method as HttpMethod, Response, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use std::sync::Arc;
+use utoipa::{IntoParams, IntoResponses};
 use whither_directory::{Answer, AskError, Method, NotAQuestion, Question, View};
 use whither_model::{NodeId, Refusal};
 
@@ -20,6 +21,30 @@ const ANSWERED_BY: HeaderName = HeaderName::from_static("x-whither-answered-by")
 const FROM: &str = "from";
 /// Characters of a name that are repeated to whoever gave it.
 const SHOWN_CHARS_MAX: usize = 80;
+
+/// What every read takes that may be asked of another node.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the document's picture of what `carry_reads` reads by hand")]
+pub(crate) struct FromNode {
+    /// The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is
+    from: Option<String>,
+}
+
+/// What such a read may answer beside what it answers here.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the document's picture of what `carry_reads` answers")]
+pub(crate) enum Elsewhere {
+    /// Several nodes have the name in `from`
+    #[response(status = 409)]
+    Ambiguous(Document<'static>),
+    /// The other node gave no answer
+    #[response(status = 502)]
+    Unreachable(Document<'static>),
+    /// The other node did not answer in time
+    #[response(status = 504)]
+    Silent(Document<'static>),
+}
 
 /// Marks a request that came from another node.
 #[derive(Clone, Copy, Debug)]

@@ -35,7 +35,7 @@ impl Hold {
                 biased;
                 _ = closing.wait_for(|closing| *closing) => None,
                 () = tokio::time::sleep(hold.app.config.heartbeat) => {
-                    Some((Ok(line(&Heartbeat { event: "heartbeat" })), (hold, None)))
+                    Some((Ok(json::line(&Heartbeat { event: "heartbeat" })), (hold, None)))
                 }
             }
         })
@@ -64,12 +64,4 @@ impl Drop for Hold {
 #[derive(Serialize)]
 struct Heartbeat {
     event: &'static str,
-}
-
-/// An event as it is sent.
-pub(crate) fn line(event: &impl Serialize) -> Bytes {
-    let mut out = Vec::new();
-    json::put(&mut out, event);
-    out.push(b'\n');
-    out.into()
 }

@@ -104,12 +104,17 @@ impl Record {
 
 /// The request that registers many at once.
 pub(crate) fn post(records: &[Record], query: &str) -> Vec<u8> {
+    request("POST", &format!("/v1/instances{query}"), &array(records))
+}
+
+/// The list of their registrations, in JSON.
+pub(crate) fn array(records: &[Record]) -> String {
     let one = |record: &Record| {
         let service = service_name(record.service);
         format!(r#"{{"service":"{NAMESPACE}/{service}","id":"{}",{}}}"#, record.id(), record.members())
     };
     let all: Vec<String> = records.iter().map(one).collect();
-    request("POST", &format!("/v1/instances{query}"), &format!("[{}]", all.join(",")))
+    format!("[{}]", all.join(","))
 }
 
 /// A node of its own, in this process, that has just begun.

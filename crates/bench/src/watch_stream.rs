@@ -74,6 +74,21 @@ impl WatchStream {
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Err(anyhow!("the server ended a watch")),
         }
     }
+
+    /// When the first line came that `wanted` wants, or `None` if none did within `patience`, whatever else is said meanwhile.
+    pub(crate) fn await_line(
+        &self,
+        patience: Duration,
+        mut wanted: impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Result<Option<Instant>> {
+        let until = Instant::now() + patience;
+        while let Some(line) = self.next(until.saturating_duration_since(Instant::now()))? {
+            if wanted(&line.text)? {
+                return Ok(Some(line.at));
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl Drop for WatchStream {

@@ -51,8 +51,8 @@ fn is_same(one: &Instance, other: &Instance) -> bool {
         && one.registration.service == other.registration.service
 }
 
-/// Which of two claims to an address is newer, the same everywhere.
-fn rank(instance: &Instance) -> (WallTime, NodeId) {
+/// Which of two claims to an id or an address holds: the newer, and between equals the higher owner, the same everywhere.
+pub(crate) fn claim_rank(instance: &Instance) -> (WallTime, NodeId) {
     (instance.claimed_at, instance.owner)
 }
 
@@ -65,7 +65,7 @@ fn may_share(one: &Instance, other: &Instance) -> bool {
 
 /// Whether `newer` takes the address of `older`, if it works.
 pub(crate) fn outranks(newer: &Instance, older: &Instance) -> bool {
-    rank(newer) > rank(older) && !may_share(newer, older)
+    claim_rank(newer) > claim_rank(older) && !may_share(newer, older)
 }
 
 /// Whether an instance of this status can take anybody's address: what does not work itself evicts nobody.

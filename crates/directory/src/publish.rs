@@ -1,6 +1,6 @@
 //! The single writer of views: applies differences, then swaps one pointer.
 
-use crate::addresses::{Addresses, may_evict, outranks};
+use crate::addresses::{Addresses, claim_rank, may_evict, outranks};
 use crate::checkup::Named;
 use crate::directory::Directory;
 use crate::freshness::{Freshness, KnownUntil};
@@ -240,14 +240,10 @@ impl Publisher {
         self.addresses.insert(&instance);
         let rivals = self.addresses.rivals(&instance);
         let listed = self.judged(Arc::clone(&instance), &rivals);
-        let staged = self.stage(service);
         match present {
-            Some(present) if listed.shows_same(&present) => {}
-            Some(_) => {
-                staged.touched = true;
-                staged.instances[at] = Arc::new(listed);
-            }
+            Some(present) => self.replace(service, at, &present, listed),
             None => {
+                let staged = self.stage(service);
                 staged.touched = true;
                 staged.instances.insert(at, Arc::new(listed));
             }
@@ -255,6 +251,15 @@ impl Publisher {
         self.settle_rivals(&instance, &rivals);
         // Those whose address it has given up.
         before.iter().for_each(|rival| self.judge_if_evicted(rival));
+    }
+
+    /// Puts `listed` in place of what is `present`, if a reader would see a difference.
+    fn replace(&mut self, service: &ServiceName, at: usize, present: &Listed, listed: Listed) {
+        if !listed.shows_same(present) {
+            let staged = self.stage(service);
+            staged.touched = true;
+            staged.instances[at] = Arc::new(listed);
+        }
     }
 
     /// Sees to those that claim an address of `instance`, which changed. Only it did: so whoever it evicts is evicted, whatever the
@@ -315,11 +320,7 @@ impl Publisher {
         }
         let rivals = self.addresses.rivals(&present.instance);
         let listed = self.judged(Arc::clone(&present.instance), &rivals);
-        if !listed.shows_same(&present) {
-            let staged = self.stage(&service);
-            staged.touched = true;
-            staged.instances[at] = Arc::new(listed);
-        }
+        self.replace(&service, at, &present, listed);
     }
 
     fn count(&mut self, owner: NodeId, service: &ServiceName, by: isize) {
@@ -401,13 +402,8 @@ impl Publisher {
                 }
                 let rivals = self.addresses.rivals(&present.instance);
                 let fresh = self.judged(Arc::clone(&present.instance), &rivals);
-                if !fresh.shows_same(&present) {
-                    let staged = self.stage(service);
-                    staged.touched = true;
-                    staged.instances[at] = Arc::new(fresh);
-                }
-                let instance = Arc::clone(&present.instance);
-                self.settle_rivals(&instance, &rivals);
+                self.replace(service, at, &present, fresh);
+                self.settle_rivals(&present.instance, &rivals);
             }
         }
     }
@@ -451,9 +447,4 @@ impl Publisher {
             })
             .collect()
     }
-}
-
-/// Which of two claims to one instance id holds: the newer, and between equals the higher owner, the same everywhere.
-fn claim_rank(instance: &Instance) -> (whither_model::WallTime, NodeId) {
-    (instance.claimed_at, instance.owner)
 }

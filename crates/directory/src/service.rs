@@ -196,6 +196,31 @@ pub enum Selection {
     Empty,
 }
 
+impl Selection {
+    /// How instances of these statuses are to be selected from.
+    pub fn among(statuses: impl Iterator<Item = Status> + Clone) -> Self {
+        if statuses.clone().any(Status::is_usable) {
+            return Self::Usable;
+        }
+        if statuses.clone().any(Status::is_last_known) { Self::LastKnown } else { Self::Empty }
+    }
+
+    /// Whether an instance of this status is among those that are selected.
+    #[must_use]
+    pub const fn takes(self, status: Status) -> bool {
+        match self {
+            Self::Usable => status.is_usable(),
+            Self::LastKnown => status.is_last_known(),
+            Self::Empty => false,
+        }
+    }
+
+    /// Whether a guard keeps something among the selected that would otherwise not be there.
+    pub fn is_protected(self, mut selected: impl Iterator<Item = Status>) -> bool {
+        self == Self::LastKnown || selected.any(|status| status == Status::Held)
+    }
+}
+
 /// Answers that are encoded once per change and then handed out as they are. Each belongs to the surface that fills it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ready {
@@ -261,25 +286,17 @@ impl ServiceView {
         removals: Removals,
         changed: Arc<Notify>,
     ) -> Self {
-        let positions = |wanted: fn(Status) -> bool| -> Box<[u32]> {
-            (0u32..).zip(&instances).filter(|(_, listed)| wanted(listed.status)).map(|(at, _)| at).collect()
-        };
-        let usable = positions(Status::is_usable);
-        let (selected, selection) = if usable.is_empty() {
-            let last_known = positions(Status::is_last_known);
-            let selection = if last_known.is_empty() { Selection::Empty } else { Selection::LastKnown };
-            (last_known, selection)
-        } else {
-            (usable, Selection::Usable)
-        };
+        let statuses = instances.iter().map(|listed| listed.status);
+        let selection = Selection::among(statuses.clone());
+        let selected: Box<[u32]> =
+            (0u32..).zip(statuses.clone()).filter(|(_, status)| selection.takes(*status)).map(|(at, _)| at).collect();
+        let protected = selection.is_protected(statuses.filter(|status| selection.takes(*status)));
         let absent = instances
             .iter()
             .filter(|listed| !listed.owner_state.is_present())
             .filter_map(|listed| listed.known.clone())
             .collect();
         let ready = std::array::from_fn(|_| OnceLock::new());
-        let held = |at: &u32| instances[*at as usize].status == Status::Held;
-        let protected = selection == Selection::LastKnown || selected.iter().any(held);
         Self { name, index, instances, selected, selection, protected, absent, removals, changed, ready }
     }
 

@@ -357,7 +357,8 @@ fn no_such_port(choice: &PortChoice) -> alloc::string::String {
     }
 }
 
-fn within(field: &str, given: Duration, min: u64, max: u64, right: &str) -> Result<(), Invalid> {
+/// Refuses a time out of bounds, which are milliseconds, and says what would be right.
+pub(crate) fn within(field: &str, given: Duration, min: u64, max: u64, right: &str) -> Result<(), Invalid> {
     let millis = u64::try_from(given.as_millis()).unwrap_or(u64::MAX);
     if (min..=max).contains(&millis) {
         return Ok(());

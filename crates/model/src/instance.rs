@@ -242,10 +242,8 @@ impl Registration {
         text("version", &self.version, 0, limits::VERSION_BYTES_MAX)?;
         crate::name::check_place("zone", &self.zone).map_err(|bad| Invalid::new("zone", bad.problem))?;
         if let Some(lease) = self.lease {
-            let millis = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-            if !(limits::LEASE_MILLIS_MIN..=limits::LEASE_MILLIS_MAX).contains(&millis) {
-                return Err(Invalid::new("ttl", format!("{millis} ms is out of range; expected 200ms to 24h")));
-            }
+            let (min, max) = (limits::LEASE_MILLIS_MIN, limits::LEASE_MILLIS_MAX);
+            crate::check::within("ttl", lease, min, max, "200ms to 24h")?;
         }
         self.upkeep.as_ref().map_or(Ok(()), |upkeep| upkeep.check(&self.ports))
     }

@@ -60,8 +60,8 @@ pub struct Member {
     /// Whether its word about its instances still counts: while it is present, and for a grace after its goodbye, so
     /// that a restart is not a death.
     pub vouches: bool,
-    /// It is down, but so are half of all nodes at once: more likely this side is cut off than that all of them are dead.
-    /// Its instances are kept in service.
+    /// It is down, but so are half of all nodes at once, or it has been suspected for long and nobody can be sure: more likely this
+    /// side is cut off than that all of them are dead. Its instances are kept in service.
     pub held: bool,
     /// An operator took it, with all its instances, out of service.
     pub maintenance: bool,

@@ -1,8 +1,7 @@
 //! How the owner of an instance looks after it, where its registrant asked for more than silence being noticed.
 
-use crate::check::{Check, check_all};
+use crate::check::{Check, check_all, within};
 use crate::{Health, Invalid, Port};
-use alloc::format;
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -45,23 +44,9 @@ impl Upkeep {
     /// The first field out of bounds, with what would be right.
     pub fn check(&self, ports: &[Port]) -> Result<(), Invalid> {
         check_all(&self.checks, ports)?;
-        within(
-            "remove_after_critical",
-            self.remove_after_critical,
-            REMOVAL_MILLIS_MIN,
-            REMOVAL_MILLIS_MAX,
-            "1s to a week",
-        )?;
-        within("ramp", self.ramp, RAMP_MILLIS_MIN, RAMP_MILLIS_MAX, "1s to 1h")
-    }
-}
-
-fn within(field: &str, given: Option<Duration>, min: u64, max: u64, right: &str) -> Result<(), Invalid> {
-    let millis = given.map(|given| u64::try_from(given.as_millis()).unwrap_or(u64::MAX));
-    match millis {
-        Some(millis) if !(min..=max).contains(&millis) => {
-            Err(Invalid::new(field, format!("{millis} ms is out of range; expected {right}")))
+        if let Some(after) = self.remove_after_critical {
+            within("remove_after_critical", after, REMOVAL_MILLIS_MIN, REMOVAL_MILLIS_MAX, "1s to a week")?;
         }
-        _ => Ok(()),
+        self.ramp.map_or(Ok(()), |ramp| within("ramp", ramp, RAMP_MILLIS_MIN, RAMP_MILLIS_MAX, "1s to 1h"))
     }
 }

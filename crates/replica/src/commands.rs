@@ -207,10 +207,16 @@ impl Replica {
         Ok(Outcome::Begun)
     }
 
-    pub(crate) fn write_instance(&mut self, mut instance: Instance) -> Version {
+    pub(crate) fn write_instance(&mut self, instance: Instance) -> Version {
+        let write = self.changed(instance);
+        self.write(alloc::vec![write])
+    }
+
+    /// What there is to write of an own instance that changes now.
+    pub(crate) fn changed(&self, mut instance: Instance) -> Write {
         instance.changed_at = self.now.wall;
         let key = catalog::instance_key(&instance.registration.service, &instance.registration.id);
-        self.write(alloc::vec![(catalog::INSTANCES, key, Some(catalog::encode_instance(&instance)))])
+        (catalog::INSTANCES, key, Some(catalog::encode_instance(&instance)))
     }
 
     /// Writes own rows as one change, or as several if they are many, and has them spread. Returns the last version.

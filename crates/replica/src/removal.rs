@@ -171,9 +171,7 @@ impl Replica {
                 at: self.now.wall.0,
                 claimed_at: claimed_at.0,
             };
-            let mut overrule = owner.get().to_be_bytes().to_vec();
-            overrule.extend_from_slice(&key);
-            writes.push((catalog::OVERRULES, overrule, Some(record.encode_to_vec())));
+            writes.push((catalog::OVERRULES, overrule_key(owner, &key), Some(record.encode_to_vec())));
         }
         self.counters.overrules += 1;
         Ok(Outcome::Written { version: self.write(writes), created: 0 })
@@ -248,12 +246,15 @@ impl Replica {
             }
             let claimed_at = instance.map(|instance| instance.claimed_at);
             if self.overrules.of(owner, &key, self.me.node).is_some_and(|said| !said.covers(version, claimed_at)) {
-                let mut overrule = owner.get().to_be_bytes().to_vec();
-                overrule.extend_from_slice(&key);
-                self.write(alloc::vec![(catalog::OVERRULES, overrule, None)]);
+                self.write(alloc::vec![(catalog::OVERRULES, overrule_key(owner, &key), None)]);
             }
         }
     }
+}
+
+/// The key of an overrule's row.
+fn overrule_key(owner: NodeId, key: &[u8]) -> Vec<u8> {
+    [&owner.get().to_be_bytes()[..], key].concat()
 }
 
 fn parse_key(key: &[u8]) -> Option<(NodeId, Arc<[u8]>)> {

@@ -140,9 +140,7 @@ impl Replica {
                 return None;
             }
             instance.registration.health = health;
-            instance.changed_at = self.now.wall;
-            let key = self.rows.row(row).key.key.to_vec();
-            Some((catalog::INSTANCES, key, Some(catalog::encode_instance(&instance))))
+            Some(self.changed(instance))
         });
         let writes: Vec<Write> = writes.collect();
         self.write(writes);

@@ -3,6 +3,7 @@
 use super::App;
 use crate::answer::{self, Answer, JSON, millis};
 use crate::convert::Text;
+use crate::elsewhere::{Elsewhere, FromNode};
 use crate::json;
 use crate::metrics;
 use crate::problem::{self, Problem};
@@ -98,15 +99,13 @@ pub(super) struct NodeCounts {
 /// How this node is.
 #[utoipa::path(
     get, path = "/v1/health", tag = "about",
-    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is")),
+    params(FromNode),
     responses(
         (status = 200, body = HealthOut),
         (status = 400, body = problem::Document),
-        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
         (status = 422, body = problem::Document),
-        (status = 502, body = problem::Document, description = "The other node gave no answer"),
         (status = 503, body = problem::Document),
-        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+        Elsewhere
     )
 )]
 pub(super) async fn health(State(app): State<Arc<App>>, uri: Uri) -> Answered {

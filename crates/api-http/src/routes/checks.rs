@@ -4,6 +4,7 @@ use super::App;
 use super::paths::OfInstance;
 use crate::answer::{self, millis};
 use crate::convert::Text;
+use crate::elsewhere::{Elsewhere, FromNode};
 use crate::json;
 use crate::problem::{self, Problem};
 use crate::query::Query;
@@ -74,16 +75,18 @@ impl<'a> CheckReportOut<'a> {
 /// What the checks of an instance found.
 ///
 /// Each check's verdict and its latest run with what it said. This stays with the node that runs them: the others know what came of it, which
-/// is the instance's health. Asked of another node, the answer is 409 and names the owner.
+/// is the instance's health. Asked of another node, the answer is 409 and names the owner, whose answer `from` brings.
 #[utoipa::path(
     get, path = "/v1/services/{namespace}/{service}/instances/{id}/checks", tag = "resolve",
-    params(("namespace" = String, Path), ("service" = String, Path), ("id" = String, Path)),
+    params(("namespace" = String, Path), ("service" = String, Path), ("id" = String, Path), FromNode),
     responses(
+        Elsewhere,
         (status = 200, body = ChecksOut),
         (status = 400, body = problem::Document),
         (status = 404, body = problem::Document),
-        (status = 409, body = problem::Document, description = "Another node runs them"),
-        (status = 422, body = problem::Document)
+        (status = 409, body = problem::Document, description = "Another node runs them, or several have the name in `from`"),
+        (status = 422, body = problem::Document),
+        (status = 503, body = problem::Document)
     )
 )]
 pub(super) async fn checks(

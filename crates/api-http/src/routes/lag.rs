@@ -3,6 +3,7 @@
 use super::App;
 use crate::answer::{self, millis};
 use crate::convert::Text;
+use crate::elsewhere::{Elsewhere, FromNode};
 use crate::json;
 use crate::problem::{self, Problem};
 use crate::query::Query;
@@ -82,15 +83,13 @@ impl LagOut {
 /// How long what each other node says takes to get here.
 #[utoipa::path(
     get, path = "/v1/lag", tag = "cluster",
-    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is")),
+    params(FromNode),
     responses(
         (status = 200, body = LagsOut),
         (status = 400, body = problem::Document),
-        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
         (status = 422, body = problem::Document),
-        (status = 502, body = problem::Document, description = "The other node gave no answer"),
         (status = 503, body = problem::Document),
-        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+        Elsewhere
     )
 )]
 pub(super) async fn lag(State(app): State<Arc<App>>, uri: Uri) -> Result<Response<Body>, Problem> {

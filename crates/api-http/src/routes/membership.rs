@@ -5,6 +5,7 @@ use super::register::answer;
 use crate::answer::{self as answers, millis};
 use crate::body;
 use crate::convert::{NodeOut, Text, registration};
+use crate::elsewhere::{Elsewhere, FromNode};
 use crate::json;
 use crate::limits::SMALL_BODY_BYTES_MAX;
 use crate::problem::{self, Problem};
@@ -42,15 +43,13 @@ pub(super) struct NodesOut<'a> {
 /// List the nodes of the cluster.
 #[utoipa::path(
     get, path = "/v1/nodes", tag = "cluster",
-    params(("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is")),
+    params(FromNode),
     responses(
         (status = 200, body = NodesOut),
         (status = 400, body = problem::Document),
-        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
         (status = 422, body = problem::Document),
-        (status = 502, body = problem::Document, description = "The other node gave no answer"),
         (status = 503, body = problem::Document),
-        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+        Elsewhere
     )
 )]
 pub(super) async fn nodes(State(app): State<Arc<App>>, uri: Uri) -> Answered {

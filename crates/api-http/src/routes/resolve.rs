@@ -5,6 +5,7 @@ use super::paths::{InService, OfInstance};
 use super::register::submit;
 use crate::answer::{self, Instances, millis};
 use crate::convert::{self, InstanceOut, ServiceOut, Testimonies, Text};
+use crate::elsewhere::{Elsewhere, FromNode};
 use crate::json;
 use crate::problem::{self, Problem};
 use crate::query::Query;
@@ -14,7 +15,7 @@ use axum::http::{HeaderMap, Response, Uri};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
-use whither_directory::{Cursor, Listed, Ready, Selection, ServiceView, Status, View};
+use whither_directory::{Cursor, Listed, Ready, Selection, ServiceView, View};
 use whither_model::{Command, InstanceId, Instant, Outcome, ServiceName};
 
 type Answered = Result<Response<Body>, Problem>;
@@ -36,16 +37,14 @@ pub(super) struct ServicesOut<'a> {
     get, path = "/v1/services", tag = "resolve",
     params(
         ("namespace" = Option<String>, Query, description = "Only services of this namespace"),
-        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
+        FromNode,
     ),
     responses(
         (status = 200, body = ServicesOut),
         (status = 400, body = problem::Document),
-        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
         (status = 422, body = problem::Document),
-        (status = 502, body = problem::Document, description = "The other node gave no answer"),
         (status = 503, body = problem::Document),
-        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+        Elsewhere
     )
 )]
 pub(super) async fn services(State(app): State<Arc<App>>, uri: Uri) -> Answered {
@@ -103,17 +102,10 @@ impl Wanted {
             return Instances::Ready(if self.all { Ready::JsonAll } else { Ready::JsonSelected });
         }
         let matching: Vec<&Arc<Listed>> = service.instances().iter().filter(|listed| self.matches(listed)).collect();
-        let selection = if matching.iter().any(|listed| listed.status.is_usable()) {
-            Selection::Usable
-        } else if matching.iter().any(|listed| listed.status.is_last_known()) {
-            Selection::LastKnown
-        } else {
-            Selection::Empty
-        };
-        let shown: Vec<_> =
-            matching.into_iter().filter(|listed| self.all || convert::is_chosen(listed.status, selection)).collect();
-        let protected = selection == Selection::LastKnown || shown.iter().any(|listed| listed.status == Status::Held);
-        let array = convert::array(shown.into_iter().map(|listed| match self.explain {
+        let selection = Selection::among(matching.iter().map(|listed| listed.status));
+        let protected = selection.is_protected(matching.iter().map(|listed| listed.status));
+        let shown = matching.into_iter().filter(|listed| self.all || selection.takes(listed.status));
+        let array = convert::array(shown.map(|listed| match self.explain {
             true => InstanceOut::explained(listed, selection, testimonies, now),
             false => InstanceOut::new(listed),
         }));
@@ -167,7 +159,7 @@ pub(super) struct UnheardDocument<'a> {
         ("zone" = Option<String>, Query, description = "Only in this zone"),
         ("version" = Option<String>, Query, description = "Only of this version"),
         ("explain" = Option<bool>, Query, description = "Say for each instance why it is shown as it is"),
-        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
+        FromNode,
         ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that the client has"),
     ),
     responses(
@@ -175,11 +167,9 @@ pub(super) struct UnheardDocument<'a> {
         (status = 304, description = "Nothing changed"),
         (status = 400, body = problem::Document),
         (status = 404, body = problem::Document, description = "Nothing was ever known of it"),
-        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
         (status = 422, body = problem::Document),
-        (status = 502, body = problem::Document, description = "The other node gave no answer"),
         (status = 503, body = problem::Document),
-        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+        Elsewhere
     )
 )]
 pub(super) async fn service(
@@ -216,17 +206,15 @@ pub(super) struct OneInstanceOut<'a> {
     params(
         ("namespace" = String, Path), ("service" = String, Path), ("id" = String, Path),
         ("explain" = Option<bool>, Query, description = "Say why it is shown as it is"),
-        ("from" = Option<String>, Query, description = "The node to ask, by name or id; `X-Whither-Answered-By` says whose answer it is"),
+        FromNode,
     ),
     responses(
         (status = 200, body = OneInstanceOut),
         (status = 400, body = problem::Document),
         (status = 404, body = problem::Document),
-        (status = 409, body = problem::Document, description = "Several nodes have the name in `from`"),
         (status = 422, body = problem::Document),
-        (status = 502, body = problem::Document, description = "The other node gave no answer"),
         (status = 503, body = problem::Document),
-        (status = 504, body = problem::Document, description = "The other node did not answer in time")
+        Elsewhere
     )
 )]
 pub(super) async fn instance(State(app): State<Arc<App>>, OfInstance(name, id): OfInstance, uri: Uri) -> Answered {

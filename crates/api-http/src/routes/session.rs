@@ -6,7 +6,8 @@ use super::register::answer;
 use crate::answer::millis;
 use crate::body;
 use crate::convert::{Text, registration};
-use crate::hold::{Hold, line};
+use crate::hold::Hold;
+use crate::json;
 use crate::limits::SMALL_BODY_BYTES_MAX;
 use crate::problem::{self, Problem};
 use crate::query::Query;
@@ -102,7 +103,7 @@ pub(super) async fn open(
         super::register::submit(&app, command).await?;
     }
     let first = SessionOut { event: "open", session: Text(session), grace_ms: millis(Some(grace)), instances };
-    let mut response = Response::new(Body::from_stream(hold.into_stream(line(&first))));
+    let mut response = Response::new(Body::from_stream(hold.into_stream(json::line(&first))));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

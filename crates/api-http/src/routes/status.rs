@@ -3,6 +3,7 @@
 use super::App;
 use crate::answer::{self, millis};
 use crate::convert::Text;
+use crate::elsewhere::{Elsewhere, FromNode};
 use crate::json;
 use crate::problem::{self, Problem};
 use crate::query::Query;
@@ -69,7 +70,14 @@ pub(super) struct GuardOut {
 /// Which guards are at work, and what they protect.
 #[utoipa::path(
     get, path = "/v1/status", tag = "about",
-    responses((status = 200, body = StatusOut), (status = 400, body = problem::Document))
+    params(FromNode),
+    responses(
+        (status = 200, body = StatusOut),
+        (status = 400, body = problem::Document),
+        (status = 422, body = problem::Document),
+        (status = 503, body = problem::Document),
+        Elsewhere
+    )
 )]
 pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response<Body>, Problem> {
     Query::parse(uri.query(), &[], &[])?;

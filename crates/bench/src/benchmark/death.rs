@@ -1,10 +1,11 @@
 //! How soon the others know: of a dead agent, of thirty thousand dead instances; and what leases cost that must not run out.
 
 use super::Benchmark;
+use super::session::open_session;
 use crate::cluster::{Agent, Cluster, await_health};
 use crate::http_client::{Connection, request};
 use crate::proc_stat::CpuMeter;
-use crate::record::{NAMESPACE, Record, grid, post};
+use crate::record::{NAMESPACE, Record, array, grid, post};
 use crate::report::{Measure, Report};
 use crate::sample::Sample;
 use crate::setup::Setup;
@@ -12,7 +13,6 @@ use crate::watch_stream::{self, WatchStream};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
@@ -101,15 +101,11 @@ fn agents(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 fn arrival(watch: &WatchStream, id: &str, status: &str) -> Result<Instant> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let line = watch.next(until.saturating_duration_since(Instant::now()))?;
-        let line = line.ok_or_else(|| anyhow!("no event says that {id} is {status}"))?;
-        let changed: Vec<Changed> = watch_stream::changed(&line.text)?;
-        if changed.iter().any(|one| one.id == id && one.status == status) {
-            return Ok(line.at);
-        }
-    }
+    let says = |line: &[u8]| {
+        let changed: Vec<Changed> = watch_stream::changed(line)?;
+        Ok(changed.iter().any(|one| one.id == id && one.status == status))
+    };
+    watch.await_line(PATIENCE, says)?.ok_or_else(|| anyhow!("no event says that {id} is {status}"))
 }
 
 /// How many instances have this status, in an agent's eyes.
@@ -157,16 +153,7 @@ fn many_at_once(setup: &Setup, report: &mut Report) -> Result<()> {
 /// Opens a session that holds these.
 fn hold(agent: &Agent, records: &[Record]) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(agent.http)?;
-    let body = post(records, "");
-    let at = body.windows(4).position(|four| four == b"\r\n\r\n").context("a request has a body")? + 4;
-    let body = String::from_utf8(body[at..].to_vec())?;
-    stream.write_all(&request("POST", "/v1/sessions?grace=10m", &body))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    while !line.contains(r#""event":"open""#) {
-        line.clear();
-        ensure!(reader.read_line(&mut line)? > 0, "the agent opened no session");
-    }
+    open_session(&mut stream, &array(records))?;
     Ok(stream)
 }
 

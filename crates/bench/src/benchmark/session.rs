@@ -10,7 +10,7 @@ use crate::record::NAMESPACE;
 use crate::report::{Measure, Report};
 use crate::sample::Sample;
 use crate::setup::Setup;
-use crate::watch_stream::{self, Line, WatchStream};
+use crate::watch_stream::{self, WatchStream};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -173,48 +173,48 @@ fn hold_over(mut stream: impl Read + Write, number: &str) -> Result<()> {
     let instance = format!(
         r#"[{{"service":"{NAMESPACE}/session","id":"held-{id}","address":"10.0.0.1","port":8080,"shares_address":true,"version":"{number}"}}]"#
     );
-    // Longer than the benchmark takes, so that the end of one instance's grace does not disturb another's death.
-    stream.write_all(&request("POST", "/v1/sessions?grace=10m", &instance))?;
+    open_session(&mut stream, &instance)?;
+    println!("ready {number}");
+    std::io::stdin().read_to_end(&mut Vec::new()).context("standard input cannot be read")?;
+    Ok(())
+}
+
+/// Opens a session with `instances`, a list in JSON, on it, and returns when the agent says that it is open. Its grace is longer than a
+/// benchmark takes, so that the end of one instance's grace does not disturb another's death.
+pub(super) fn open_session(stream: &mut (impl Read + Write), instances: &str) -> Result<()> {
+    stream.write_all(&request("POST", "/v1/sessions?grace=10m", instances))?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     while !line.contains(r#""event":"open""#) {
         line.clear();
         ensure!(reader.read_line(&mut line)? > 0, "the agent opened no session");
     }
-    println!("ready {number}");
-    std::io::stdin().read_to_end(&mut Vec::new()).context("standard input cannot be read")?;
     Ok(())
 }
 
 /// When the watch said that the instance with this number is of this status.
 fn arrival(watch: &WatchStream, number: usize, status: &str) -> Result<Instant> {
-    loop {
-        let line = watch.next(PATIENCE)?.ok_or_else(|| anyhow!("no event says that {number} is {status}"))?;
-        if says(&line, number, status)? {
-            return Ok(line.at);
-        }
-    }
+    let arrived = watch.await_line(PATIENCE, |line| says(line, number, status))?;
+    arrived.ok_or_else(|| anyhow!("no event says that {number} is {status}"))
 }
 
-fn says(line: &Line, number: usize, status: &str) -> Result<bool> {
-    let changed: Vec<Changed> = watch_stream::changed(&line.text)?;
+fn says(line: &[u8], number: usize, status: &str) -> Result<bool> {
+    let changed: Vec<Changed> = watch_stream::changed(line)?;
     let number = number.to_string();
     Ok(changed.iter().any(|one| one.version == number && one.status == status))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, says};
-    use std::time::Instant;
+    use super::says;
 
     #[test]
     fn a_death_is_told_from_a_birth() {
-        let line = |text: &str| Line { text: text.into(), at: Instant::now() };
-        let change = r#"{"event":"change","changed":[{"id":"held-1","version":"17","status":"critical"}]}"#;
-        assert!(says(&line(change), 17, "critical").unwrap());
-        assert!(!says(&line(change), 17, "passing").unwrap());
-        assert!(!says(&line(change), 1, "critical").unwrap());
-        assert!(!says(&line(r#"{"event":"heartbeat","age_ms":3}"#), 17, "critical").unwrap());
-        assert!(says(&line("no JSON"), 17, "critical").is_err());
+        let change = br#"{"event":"change","changed":[{"id":"held-1","version":"17","status":"critical"}]}"#;
+        assert!(says(change, 17, "critical").unwrap());
+        assert!(!says(change, 17, "passing").unwrap());
+        assert!(!says(change, 1, "critical").unwrap());
+        assert!(!says(br#"{"event":"heartbeat","age_ms":3}"#, 17, "critical").unwrap());
+        assert!(says(b"no JSON", 17, "critical").is_err());
     }
 }

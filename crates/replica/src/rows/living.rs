@@ -47,30 +47,28 @@ impl Rows {
     }
 
     pub(super) fn count(&mut self, at: u32) {
-        let row = &self.slots[at as usize];
-        if row.value.is_none() {
+        if self.slots[at as usize].value.is_none() {
             self.tombstones.insert(at);
-            return;
+        } else {
+            self.note_living(at);
         }
-        let (node, print) = (row.key.node, fingerprint(row));
-        *self.living.entry(node).or_default() ^= print;
-        self.tidy(node);
     }
 
     pub(super) fn uncount(&mut self, at: u32) {
-        let row = &self.slots[at as usize];
-        if row.value.is_none() {
+        if self.slots[at as usize].value.is_none() {
             self.tombstones.remove(&at);
-            return;
+        } else {
+            self.note_living(at);
         }
-        let (node, print) = (row.key.node, fingerprint(row));
-        *self.living.entry(node).or_default() ^= print;
-        self.tidy(node);
     }
 
-    fn tidy(&mut self, node: NodeId) {
-        if self.living.get(&node) == Some(&0) {
-            self.living.remove(&node);
+    /// Adds a row to its node's digest, or takes it out: the two are the same.
+    fn note_living(&mut self, at: u32) {
+        let row = &self.slots[at as usize];
+        let digest = self.living.entry(row.key.node).or_default();
+        *digest ^= fingerprint(row);
+        if *digest == 0 {
+            self.living.remove(&row.key.node);
         }
     }
 
