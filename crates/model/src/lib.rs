@@ -16,7 +16,9 @@ pub mod member;
 pub mod name;
 pub mod origin;
 pub mod random;
+pub mod ranges;
 pub mod session;
+pub mod sql;
 pub mod time;
 pub mod upkeep;
 
@@ -27,6 +29,7 @@ pub use instance::{Came, Health, Instance, Invalid, Port, Registration, State};
 pub use member::{Member, MemberState};
 pub use name::{InstanceId, NodeName, PortName, ServiceName};
 pub use origin::{Epoch, NodeId, Origin, Seq, Version};
+pub use ranges::Ranges;
 pub use session::{SessionEnd, SessionId};
 pub use time::{Instant, Now, WallTime};
 pub use upkeep::Upkeep;

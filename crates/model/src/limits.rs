@@ -34,6 +34,8 @@ pub const RENEWALS_PER_REQUEST_MAX: usize = 10_000;
 pub const LEASE_MILLIS_MIN: u64 = 200;
 /// Longest lease, milliseconds: one day.
 pub const LEASE_MILLIS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Ranges kept of one origin's seen seqs. What would make more is not remembered, and comes again.
+pub const RANGES_MAX: usize = 512;
 /// Sessions that one node holds at once: each is an open connection.
 pub const SESSIONS_MAX: usize = 10_000;
 /// Longest grace of a session, in milliseconds.

@@ -20,7 +20,7 @@ pub const CELLS_BYTES_TARGET: usize = 768 * 1024;
 /// Rows of one change, so that it stays far below a stream message.
 pub const CHANGE_BYTES_TARGET: usize = 32 * 1024;
 /// Ranges kept of one origin's seen seqs. What would make more is applied but not remembered, and comes again.
-pub const RANGES_MAX: usize = 512;
+pub use whither_model::limits::RANGES_MAX;
 /// Members a node remembers.
 pub const MEMBERS_MAX: usize = whither_gossip::MEMBERS_MAX;
 /// Statements taken from one push-pull message.

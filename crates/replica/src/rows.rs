@@ -4,7 +4,6 @@
 //! version that last wrote it, indexed by origin and seq, and what a peer lacks is the rows at seqs it has not seen.
 
 mod living;
-mod seen;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -13,7 +12,7 @@ use core::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 pub(crate) use living::fingerprint;
-pub use seen::Ranges;
+pub use whither_model::Ranges;
 use whither_model::durable::{Row, RowKey, Seen, TableId};
 use whither_model::{Epoch, NodeId, Origin, Seq, Version};
 

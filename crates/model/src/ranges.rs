@@ -1,9 +1,9 @@
 //! Sets of seqs as ranges.
 
+use crate::Origin;
 use crate::limits::RANGES_MAX;
+use crate::random::mix;
 use alloc::vec::Vec;
-use whither_model::Origin;
-use whither_model::random::mix;
 
 /// Which seqs of one origin have been seen. Almost always one range from 1: a watermark.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -1,0 +1,163 @@
+//! A database, opened and brought to the present layout.
+
+use crate::capture::Watch;
+use crate::clock::{Hybrid, Stamp};
+use crate::error::{Fault, OpenError};
+use crate::guard::Guard;
+use crate::marks;
+use crate::origins::Origins;
+use crate::schema::{SCHEMA, Schema};
+use crate::tables::Tables;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+use whither_model::Origin;
+
+/// Marks the file as ours.
+const APPLICATION_ID: i32 = i32::from_be_bytes(*b"whtt");
+/// The steps from an empty file to the present layout. A released step is never edited; a change is a new one at the end.
+const STEPS: &[&str] = &[include_str!("first.sql")];
+/// The layout that this software writes.
+const LAYOUT: i32 = STEPS.len() as i32;
+/// How long another program may keep the database for itself.
+const BUSY: Duration = Duration::from_secs(5);
+/// Page cache of the connection that writes, in KiB.
+const CACHE_KIB: i64 = 16 * 1024;
+/// Prepared statements that are kept.
+const STATEMENTS_KEPT: usize = 256;
+/// The log file is cut back to this size when it starts anew after a burst.
+const LOG_BYTES_KEPT: i64 = 64 << 20;
+
+impl Tables {
+    /// Opens the database in `file`, or creates it, for `me` to write in.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the file is as it was.
+    pub fn open(file: &Path, me: Origin) -> Result<Self, OpenError> {
+        let sqlite = |source: rusqlite::Error| match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => {
+                OpenError::Corrupt { file: file.to_owned(), detail: source.to_string() }
+            }
+            Some(ErrorCode::NotADatabase) => OpenError::Foreign(file.to_owned()),
+            _ => OpenError::Sqlite { file: file.to_owned(), source },
+        };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut conn = Connection::open_with_flags(file, flags).map_err(sqlite)?;
+        let layout = identify(&conn, file).map_err(|error| match error {
+            Identity::Sqlite(error) => sqlite(error),
+            Identity::Open(error) => error,
+        })?;
+        configure(&conn).map_err(sqlite)?;
+        migrate(&mut conn, layout).map_err(sqlite)?;
+        Self::over(conn, me).map_err(|fault| sqlite(fault.0))
+    }
+
+    /// A database in memory.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn in_memory(me: Origin) -> Result<Self, Fault> {
+        let mut conn = Connection::open_in_memory()?;
+        migrate(&mut conn, 0)?;
+        Self::over(conn, me)
+    }
+
+    fn over(mut conn: Connection, me: Origin) -> Result<Self, Fault> {
+        conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        // A row that is replaced is deleted first, and triggers are to tell of it.
+        conn.pragma_update(None, "recursive_triggers", true)?;
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
+        let (watch, guard) = (Watch::default(), Guard::default());
+        watch.install(&conn)?;
+        guard.install(&mut conn)?;
+        let schema = Schema::load(&conn)?;
+        let fresh: i64 =
+            conn.query_row("SELECT count(*) FROM sqlite_schema WHERE name = '_whither_i1'", [], |row| row.get(0))?;
+        if fresh == 0
+            && let Some(table) = schema.tables.get(&SCHEMA)
+        {
+            table.trigger_texts().iter().try_for_each(|text| conn.execute_batch(text))?;
+        }
+        let stamp: Option<i64> =
+            conn.query_row("SELECT value FROM _whither_meta WHERE key = 'stamp'", [], |row| row.get(0)).or_else(
+                |error| if matches!(error, rusqlite::Error::QueryReturnedNoRows) { Ok(None) } else { Err(error) },
+            )?;
+        let origins = Origins::load(&conn)?;
+        Ok(Self {
+            head: origins.last(me),
+            me,
+            clock: Hybrid::past(Stamp(stamp.unwrap_or(0).cast_unsigned())),
+            origins,
+            holding: marks::holding(&conn)?,
+            schema,
+            watch,
+            guard,
+            touched: BTreeSet::new(),
+            schema_changed: false,
+            concluding: false,
+            unplaceable: 0,
+            conn,
+        })
+    }
+
+    /// Forgets what was not committed.
+    pub(crate) fn reload(&mut self) -> Result<(), Fault> {
+        self.schema = Schema::load(&self.conn)?;
+        self.origins = Origins::load(&self.conn)?;
+        self.holding = marks::holding(&self.conn)?;
+        self.head = self.origins.last(self.me);
+        self.concluding = false;
+        Ok(())
+    }
+}
+
+enum Identity {
+    Sqlite(rusqlite::Error),
+    Open(OpenError),
+}
+
+impl From<rusqlite::Error> for Identity {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Whose database this is, without changing it. Returns its layout; zero for an empty file.
+fn identify(conn: &Connection, file: &Path) -> Result<i32, Identity> {
+    conn.busy_timeout(BUSY)?;
+    let pragma = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application, layout) = (pragma("application_id")?, pragma("user_version")?);
+    let things: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let fresh = application == 0 && layout == 0 && things == 0;
+    if !fresh && application != APPLICATION_ID {
+        return Err(Identity::Open(OpenError::Foreign(file.to_owned())));
+    }
+    if layout > LAYOUT {
+        return Err(Identity::Open(OpenError::Newer { file: file.to_owned(), found: layout, known: LAYOUT }));
+    }
+    Ok(layout)
+}
+
+fn configure(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    // A commit does not wait for the disk; whoever wants to know syncs the log (`Tables::commit`).
+    conn.pragma_update(None, "synchronous", "NORMAL")?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    conn.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_KEPT, |_| Ok(()))?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
+}
+
+fn migrate(conn: &mut Connection, layout: i32) -> rusqlite::Result<()> {
+    if layout == LAYOUT {
+        return Ok(());
+    }
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(usize::try_from(layout).unwrap_or(0)) {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", LAYOUT)?;
+    tx.commit()
+}

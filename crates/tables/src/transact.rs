@@ -1,0 +1,280 @@
+//! A client's transaction: executed as it is, and what came of it made ready to travel.
+
+use crate::capture::{self, Change, Net};
+use crate::encode;
+use crate::error::{BadStatement, Fault, Refused};
+use crate::marks::{self, Author, Held, Param};
+use crate::merge::DEAD;
+use crate::schema::{LIFE, SCHEMA};
+use crate::tables::Tables;
+use crate::wire::{DELETED, INSERTED, RowWire, RowsWire, TransactionWire};
+use crate::{RETURNED_ROWS_MAX, TRANSACTION_BYTES_MAX};
+use prost::Message;
+use rusqlite::Statement as Prepared;
+use whither_model::sql::{Params, Statement, Transaction, Value};
+use whither_model::{Seq, WallTime};
+
+/// What came of a transaction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Done {
+    /// Of each statement.
+    pub results: Vec<StatementResult>,
+    /// What the other nodes have to be told; `None`: nothing has changed.
+    pub transaction: Option<Transaction>,
+}
+
+/// What came of a statement.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct StatementResult {
+    /// Rows that were inserted, updated or deleted.
+    pub rows_affected: usize,
+    /// What it returns is called so.
+    pub columns: Vec<String>,
+    /// What it returns.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl Tables {
+    /// Executes statements, all of them or none. Between [`Tables::begin`] and [`Tables::commit`].
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it was done. After [`Refused::Fault`] the whole of what was begun is to be rolled back.
+    pub fn transact(&mut self, wall: WallTime, statements: &[Statement]) -> Result<Done, Refused> {
+        self.tell_apart(|tables| {
+            tables.watch.begin();
+            let outcome = tables.execute_all(statements);
+            let net = tables.watch.end(&tables.schema);
+            let results = outcome?;
+            let net = net.map_err(|max| Refused::TooLarge { bytes: max, max })?;
+            let transaction = tables.conclude(wall, net)?;
+            Ok(Done { results, transaction })
+        })
+    }
+
+    /// Runs `work` so that it can be undone by itself.
+    pub(crate) fn tell_apart<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refused>) -> Result<T, Refused> {
+        self.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
+        let outcome = work(self);
+        if outcome.is_err() && self.is_open() {
+            self.conn.prepare_cached("ROLLBACK TO one")?.execute([])?;
+            if self.concluding {
+                self.reload()?;
+            }
+        }
+        if self.is_open() {
+            self.conn.prepare_cached("RELEASE one")?.execute([])?;
+        }
+        outcome
+    }
+
+    fn execute_all(&self, statements: &[Statement]) -> Result<Vec<StatementResult>, Refused> {
+        let mut returned = 0;
+        let mut results = Vec::with_capacity(statements.len());
+        for (index, statement) in statements.iter().enumerate() {
+            let bad = |what: String| Refused::Statement(BadStatement { index, what });
+            // The comment keeps users' statements apart from the agent's own, which are prepared without being asked about.
+            let text = format!("{}\n/* of a client */", statement.sql);
+            let prepared = self.guard.watch(|| self.conn.prepare_cached(&text));
+            let mut prepared = prepared.map_err(|(error, reason)| bad(in_words(&error, reason)))?;
+            if prepared.column_count() == 0 && crate::sql_text::tokens(&statement.sql).is_empty() {
+                return Err(bad("is empty".into()));
+            }
+            bind(&mut prepared, &statement.params).map_err(bad)?;
+            let result = run(&mut prepared, &mut returned).map_err(|stop| match stop {
+                Stop::Sqlite(error) if is_fault(&error) => Refused::Fault(Fault(error)),
+                Stop::Sqlite(error) => bad(in_words(&error, None)),
+                Stop::TooMany => bad(format!("returns more than {RETURNED_ROWS_MAX} rows; ask with a query")),
+            })?;
+            results.push(result);
+        }
+        Ok(results)
+    }
+
+    /// Notes who wrote it, and makes of it what the others are told.
+    pub(crate) fn conclude(&mut self, wall: WallTime, net: Vec<Net>) -> Result<Option<Transaction>, Refused> {
+        if net.is_empty() {
+            return Ok(None);
+        }
+        self.concluding = true;
+        let author = Author { stamp: self.clock.next(wall), origin: self.me, seq: Seq(self.head + 1) };
+        let origin = self.origins.id(&self.conn, self.me)?;
+        let mut rows: Vec<RowsWire> = Vec::new();
+        let mut schema = false;
+        for one in net {
+            self.note(&one, &author, origin)?;
+            if matches!(&one.change, Change::Updated { cells, .. } if cells.is_empty()) {
+                // It only moved within its table.
+                continue;
+            }
+            schema |= one.table == SCHEMA;
+            self.touch(one.table, &one.key);
+            self.tell(one, &mut rows);
+        }
+        if rows.is_empty() {
+            self.concluding = false;
+            return Ok(None);
+        }
+        let body = TransactionWire { stamp: author.stamp.0, rows }.encode_to_vec();
+        if body.len() > TRANSACTION_BYTES_MAX {
+            return Err(Refused::TooLarge { bytes: body.len(), max: TRANSACTION_BYTES_MAX });
+        }
+        if schema {
+            self.reconcile()?;
+        }
+        self.head += 1;
+        self.origins.see(&self.conn, self.me, self.head, self.head)?;
+        self.concluding = false;
+        Ok(Some(Transaction { origin: self.me, seq: author.seq, body: body.into() }))
+    }
+
+    fn note(&mut self, net: &Net, author: &Author, origin: i64) -> Result<(), Fault> {
+        let table = net.table;
+        match &net.change {
+            Change::Inserted { rowid, .. } => {
+                if self.holding.contains(&table) {
+                    marks::release_row(&self.conn, table, &net.key)?;
+                }
+                marks::put(&self.conn, (table, *rowid, LIFE), author, origin)?;
+            }
+            Change::Updated { old_rowid, rowid, cells } => {
+                if old_rowid != rowid {
+                    marks::move_row(&self.conn, table, *old_rowid, *rowid)?;
+                }
+                let Some(known) = self.schema.tables.get(&table) else { return Ok(()) };
+                for (at, _) in cells {
+                    let column = known.columns[known.cells[*at]].ix;
+                    marks::put(&self.conn, (table, *rowid, column), author, origin)?;
+                }
+            }
+            Change::Deleted { rowid } => {
+                marks::remove_row(&self.conn, table, *rowid)?;
+                if self.holding.contains(&table) {
+                    marks::release_row(&self.conn, table, &net.key)?;
+                }
+                self.holding.insert(table);
+                let tombstone = Held { column: LIFE, author: *author, value: DEAD };
+                marks::hold(&self.conn, table, &net.key, &tombstone, origin)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a row to what others are told, together with others of its table of which the same is said.
+    fn tell(&self, net: Net, told: &mut Vec<RowsWire>) {
+        let Some(table) = self.schema.tables.get(&net.table) else { return };
+        let name = |at: usize| table.columns[table.cells[at]].name.as_str();
+        let (life, columns, values): (u32, Vec<&str>, Vec<Value>) = match net.change {
+            Change::Inserted { cells, .. } => (INSERTED, (0..table.cells.len()).map(name).collect(), cells),
+            Change::Updated { cells, .. } => (
+                0,
+                cells.iter().map(|(at, _)| name(*at)).collect(),
+                cells.into_iter().map(|(_, value)| value).collect(),
+            ),
+            Change::Deleted { .. } => (DELETED, Vec::new(), Vec::new()),
+        };
+        let mut cells = Vec::new();
+        values.iter().for_each(|value| encode::put(&mut cells, value));
+        let row = RowWire { key: net.key, life, cells, ..RowWire::default() };
+        match told.last_mut() {
+            Some(last) if last.table == table.name && last.columns == columns => last.rows.push(row),
+            _ => told.push(RowsWire {
+                table: table.name.clone(),
+                columns: columns.into_iter().map(str::to_owned).collect(),
+                rows: vec![row],
+            }),
+        }
+    }
+}
+
+/// Gives a statement its parameters.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn bind(prepared: &mut Prepared<'_>, params: &Params) -> Result<(), String> {
+    let wanted = prepared.parameter_count();
+    let set = |prepared: &mut Prepared<'_>, at: usize, value: &Value| {
+        prepared.raw_bind_parameter(at, Param(value)).map_err(|error| error.to_string())
+    };
+    match params {
+        Params::None if wanted == 0 => Ok(()),
+        Params::None => Err(format!("has {wanted} parameters, and none are given")),
+        Params::Positional(values) if values.len() == wanted => {
+            values.iter().enumerate().try_for_each(|(at, value)| set(prepared, at + 1, value))
+        }
+        Params::Positional(values) => Err(format!("has {wanted} parameters, and {} are given", values.len())),
+        Params::Named(values) => {
+            let mut missing = vec![true; wanted];
+            for (name, value) in values {
+                let at = [":", "@", "$", ""]
+                    .iter()
+                    .find_map(|sign| prepared.parameter_index(&format!("{sign}{name}")).ok().flatten());
+                let Some(at) = at else { return Err(format!("has no parameter {name}")) };
+                missing[at - 1] = false;
+                set(prepared, at, value)?;
+            }
+            match missing.iter().position(|missing| *missing) {
+                None => Ok(()),
+                Some(at) => {
+                    let name = prepared.parameter_name(at + 1).map_or_else(|| format!("?{}", at + 1), str::to_owned);
+                    Err(format!("has a parameter {name}, which is not given"))
+                }
+            }
+        }
+    }
+}
+
+enum Stop {
+    Sqlite(rusqlite::Error),
+    TooMany,
+}
+
+fn run(prepared: &mut Prepared<'_>, returned: &mut usize) -> Result<StatementResult, Stop> {
+    let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
+    let reads = prepared.readonly();
+    let mut rows = Vec::new();
+    if columns.is_empty() {
+        let rows_affected = prepared.raw_execute().map_err(Stop::Sqlite)?;
+        return Ok(StatementResult { rows_affected: if reads { 0 } else { rows_affected }, columns, rows });
+    }
+    let width = columns.len();
+    let mut found = prepared.raw_query();
+    while let Some(row) = found.next().map_err(Stop::Sqlite)? {
+        *returned += 1;
+        if *returned > RETURNED_ROWS_MAX {
+            return Err(Stop::TooMany);
+        }
+        let values = (0..width).map(|at| capture::value(row.get_ref(at)?)).collect::<rusqlite::Result<_>>();
+        rows.push(values.map_err(Stop::Sqlite)?);
+    }
+    let rows_affected = if reads { 0 } else { rows.len() };
+    Ok(StatementResult { rows_affected, columns, rows })
+}
+
+/// Whether it is not the statement's fault.
+fn is_fault(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            Code::DiskFull
+                | Code::SystemIoFailure
+                | Code::DatabaseCorrupt
+                | Code::NotADatabase
+                | Code::OutOfMemory
+                | Code::ReadOnly
+                | Code::CannotOpen
+                | Code::PermissionDenied
+        )
+    )
+}
+
+/// What SQLite says, without what only a programmer needs.
+pub(crate) fn in_words(error: &rusqlite::Error, reason: Option<String>) -> String {
+    match (reason, error) {
+        (Some(reason), _) => reason,
+        (None, rusqlite::Error::SqliteFailure(_, Some(text))) => text.clone(),
+        (None, rusqlite::Error::SqlInputError { msg, .. }) => msg.clone(),
+        (None, rusqlite::Error::MultipleStatement) => "is more than one statement; give each by itself".into(),
+        (None, other) => other.to_string(),
+    }
+}
