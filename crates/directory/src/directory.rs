@@ -6,11 +6,12 @@ use crate::clock::Clock;
 use crate::freshness::Freshness;
 use crate::lag::Propagation;
 use crate::shards::Shards;
+use crate::sql::Sql;
 use crate::view::{Cursor, Index, View};
 use crate::vitals::Vitals;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot, watch};
 use whither_model::{Command, Epoch, Instant, NodeId, NodeName, Outcome, Refusal};
 
@@ -54,6 +55,7 @@ pub struct Directory {
     propagation: Arc<Propagation>,
     asking: Asking,
     pub(crate) checkups: Checkups,
+    sql: OnceLock<Arc<dyn Sql>>,
 }
 
 impl Directory {
@@ -82,6 +84,7 @@ impl Directory {
             propagation: Arc::default(),
             asking: Asking::default(),
             checkups: Checkups::default(),
+            sql: OnceLock::new(),
         };
         (Arc::new(directory), queue)
     }
@@ -148,6 +151,10 @@ impl Directory {
 
     pub(crate) fn asking(&self) -> &Asking {
         &self.asking
+    }
+
+    pub(crate) fn sql_slot(&self) -> &OnceLock<Arc<dyn Sql>> {
+        &self.sql
     }
 
     /// Wakes with every new view.

@@ -15,6 +15,7 @@ mod publish;
 mod question;
 mod service;
 mod shards;
+pub mod sql;
 mod view;
 pub mod vitals;
 pub mod watch;

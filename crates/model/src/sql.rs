@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 /// A value as SQLite knows it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -64,3 +65,86 @@ pub struct Transaction {
 
 /// Of some origins, some seqs: inclusive, ascending.
 pub type Stretches = Vec<(Origin, Vec<(u64, u64)>)>;
+
+/// What came of a statement.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct StatementResult {
+    /// Rows that were inserted, updated or deleted.
+    pub rows_affected: usize,
+    /// What it returns is called so.
+    pub columns: Vec<String>,
+    /// What it returns.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// What whoever applies has to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TableWork {
+    /// Take in a transaction of another node.
+    Apply(Transaction),
+    /// Take in what was missing here.
+    Mend {
+        /// What is complete with it.
+        complete: Stretches,
+        /// The rows.
+        body: Arc<[u8]>,
+        /// To be given back with the answer.
+        fetch: FetchId,
+    },
+    /// Find what another node lacks.
+    Find {
+        /// What it lacks.
+        missing: Stretches,
+        /// To be given back with the answer.
+        asker: Asker,
+    },
+}
+
+/// What whoever applies has done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TablesDone {
+    /// These are part of the tables.
+    Applied(Origin, Seq),
+    /// This is not, and has to come again.
+    NotApplied(Origin, Seq),
+    /// What was missing is part of the tables, if `taken`.
+    Mended {
+        /// What is complete with it.
+        complete: Stretches,
+        /// Whether it was taken in.
+        taken: bool,
+        /// As it was asked.
+        fetch: FetchId,
+    },
+    /// What another node lacks.
+    Found {
+        /// As it was asked.
+        asker: Asker,
+        /// What is complete with it.
+        complete: Stretches,
+        /// The rows.
+        body: Vec<u8>,
+        /// There is more.
+        more: bool,
+    },
+}
+
+/// Ties an answer to the fetch that it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FetchId {
+    /// Who is asked.
+    pub from: SocketAddr,
+    /// Names the fetch.
+    pub nonce: u64,
+    /// Whether there is more to come after this.
+    pub more: bool,
+}
+
+/// Who asked for what it lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asker {
+    /// Where the answer goes.
+    pub to: SocketAddr,
+    /// The fetch that it answers.
+    pub fetch: u64,
+}

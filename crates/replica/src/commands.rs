@@ -251,7 +251,8 @@ impl Replica {
             }
         }
         self.rows.see(self.me, self.head, self.head);
-        let change = Change { node: self.me.node.get(), epoch: self.me.epoch.0, seq: self.head.0, rows, first: 0 };
+        let (node, epoch) = (self.me.node.get(), self.me.epoch.0);
+        let change = Change { node, epoch, seq: self.head.0, rows, ..Change::default() };
         self.outbox.push(change.encode_to_vec().into());
     }
 }

@@ -19,6 +19,14 @@ pub struct Counters {
     pub changes_doubled: u64,
     /// Changes dropped because they could not be read or had no valid author.
     pub changes_refused: u64,
+    /// Transactions of others that were new.
+    pub transactions_new: u64,
+    /// Transactions that were fetched.
+    pub transactions_repaired: u64,
+    /// Transactions that could not be applied, and come again.
+    pub transactions_refused: u64,
+    /// Transactions that found no room to wait in, and come again.
+    pub transactions_dropped: u64,
     /// Rows merged from repairs.
     pub rows_repaired: u64,
     /// Rows kept but not applied because they cannot be read.

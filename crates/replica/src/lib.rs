@@ -33,6 +33,7 @@ mod rows;
 mod sessions;
 mod sharing;
 mod spreading;
+mod tables;
 mod timers;
 mod upkeep;
 mod wire;
@@ -64,6 +65,7 @@ use repair::Repair;
 use sessions::Sessions;
 use sharing::Sharing;
 use spreading::News;
+use tables::Tables;
 use timers::{Timer, Timers};
 use upkeep::Findings;
 use whither_gossip::{Belief, Broadcast, Canary, Detector, Habits, Register, Roster};
@@ -123,6 +125,7 @@ pub struct Replica {
     /// When the first of those that nobody was told of was made.
     untold_since: Instant,
     pacing: Pacing,
+    tables: Tables,
     repair: Repair,
     audit: Audit,
     collecting: Collecting,
@@ -184,6 +187,7 @@ impl Replica {
             told: Seq(0),
             untold_since: now.mono,
             pacing: Pacing::default(),
+            tables: Tables::default(),
             repair: Repair::default(),
             audit: Audit::default(),
             collecting: Collecting::default(),
@@ -319,6 +323,7 @@ impl Replica {
                 Timer::Dial => self.dial(),
                 Timer::Sync => self.compare_with_somebody(),
                 Timer::Gap(node) => self.gap_due(node),
+                Timer::TablesGap(node) => self.tables_gap_due(node),
                 Timer::Lease(row) => self.lease_due(row),
                 Timer::Session(session) => self.session_due(session),
                 Timer::Removal(row) => self.removal_due(row),

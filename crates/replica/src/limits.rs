@@ -6,7 +6,7 @@ use core::time::Duration;
 /// smallest MTU that IPv6 allows (RFC 8200 section 5).
 pub const DATAGRAM_BYTES_MAX: usize = 1_150;
 /// Room that a datagram's own fields need: the sender's statement, clocks, head, digest and one ping.
-pub const DATAGRAM_HEADER_BYTES: usize = 160;
+pub const DATAGRAM_HEADER_BYTES: usize = 192;
 /// Largest encoded statement about a member, with its accusers and its witness.
 pub const STATEMENT_BYTES_MAX: usize = 112;
 /// More new changes than this at once go as one stream message to each peer instead of many datagrams.
@@ -19,6 +19,10 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const CELLS_BYTES_TARGET: usize = 768 * 1024;
 /// Rows of one change, so that it stays far below a stream message.
 pub const CHANGE_BYTES_TARGET: usize = 32 * 1024;
+/// Transactions of others that wait to be applied. What is more is dropped, and comes again.
+pub const TABLES_WAITING_MAX: usize = 64 * 1024;
+/// Own transactions, in bytes, that wait to be told while lines are full. What is more is left to those who lack it.
+pub const TABLES_OUTBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Ranges kept of one origin's seen seqs. What would make more is applied but not remembered, and comes again.
 pub use whither_model::limits::RANGES_MAX;
 /// Members a node remembers.

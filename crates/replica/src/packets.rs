@@ -85,7 +85,9 @@ impl Replica {
         let left_at = stamped.max(asked);
         self.hear_head(belief.node, belief.epoch, Seq(packet.head), packet.held, packet.past, left_at);
         let sender = Sender { belief, from, left_at };
+        self.handle_tables(&sender, packet.tables.as_ref());
         if let Some(digest) = &packet.digest {
+            self.compare_tables(&sender, digest);
             self.handle_digest(&sender, digest);
         }
         if let Some(vector) = &packet.vector {
@@ -109,7 +111,10 @@ impl Replica {
                 self.counters.changes_refused += 1;
                 continue;
             };
-            any |= self.merge_change(&change);
+            any |= match &change.transaction {
+                Some(part) => self.receive_transaction(&change, part),
+                None => self.merge_change(&change),
+            };
         }
         any
     }

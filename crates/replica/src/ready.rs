@@ -5,6 +5,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use whither_gossip::Route;
 use whither_model::durable::Batch;
+use whither_model::sql::TableWork;
 use whither_model::{Delta, Epoch, Outcome, Refusal, Ticket};
 
 /// Bytes for others.
@@ -37,6 +38,9 @@ pub struct Ready {
     pub durable_replies: DurableReplies,
     /// Somebody else speaks as this node, from this boot or a later one: raise the epoch past it and start again.
     pub impostor: Option<Epoch>,
+    /// For whoever applies transactions to users' tables, in order. What comes of it is told with
+    /// [`Replica::handle_tables_done`](crate::Replica::handle_tables_done).
+    pub tables: Vec<TableWork>,
 }
 
 impl Ready {
@@ -49,6 +53,7 @@ impl Ready {
             && self.journal.is_empty()
             && self.durable_replies.0.is_empty()
             && self.impostor.is_none()
+            && self.tables.is_empty()
     }
 }
 

@@ -106,13 +106,24 @@ impl Replica {
         let members = self.detector.roster().present_digest();
         self.repair.offered = Some((to, members));
         let (rows, living) = (self.rows.digest(), self.rows.living_digest_of_all());
-        Digest { rows, members, age: self.oldest_age_micros(), answer_wanted: true, agrees: false, living }
+        let digest =
+            Digest { rows, members, age: self.oldest_age_micros(), answer_wanted: true, living, ..Digest::default() };
+        self.with_tables(digest)
     }
 
     /// The answer that is owed to `to` for the packet that is being handled, if it agrees and was not told yet.
     pub(crate) fn agreement_with(&mut self, to: SocketAddr) -> Option<Digest> {
         self.repair.agreed_with.take_if(|peer| *peer == to)?;
-        Some(Digest { age: self.oldest_age_micros(), agrees: true, ..Digest::default() })
+        Some(self.with_tables(Digest { age: self.oldest_age_micros(), agrees: true, ..Digest::default() }))
+    }
+
+    /// Adds what there is to compare of users' tables, if anything.
+    fn with_tables(&self, mut digest: Digest) -> Digest {
+        digest.tables = self.tables.digest();
+        if digest.tables != 0 {
+            digest.tables_age = u64::try_from(self.tables_age().as_micros()).unwrap_or(u64::MAX);
+        }
+        digest
     }
 
     /// Tells the sender of the packet that was handled that it agrees, if nothing else took that along.

@@ -55,6 +55,7 @@ impl Replica {
                 self.timers.set(Timer::Speak, self.pacing.until());
             }
         }
+        self.flush_transactions();
         let mut forwards = self.broadcast.take_forwards();
         self.watch_own(&forwards);
         let mut rest = &forwards[..];
@@ -83,15 +84,14 @@ impl Replica {
         let changes = if changes.len() as u64 == untold { changes } else { self.gathered() };
         self.told = self.head;
         if !changes.is_empty() {
-            self.publish_changes(changes);
+            self.publish_changes(changes, Some(self.untold_since));
         }
     }
 
     /// What is still so of the changes that nobody was told of, in as few changes as there may be.
     fn gathered(&self) -> Vec<Bytes> {
         let mut gathered = Vec::new();
-        let blank =
-            |first| Change { node: self.me.node.get(), epoch: self.me.epoch.0, seq: 0, rows: Vec::new(), first };
+        let blank = |first| Change { node: self.me.node.get(), epoch: self.me.epoch.0, first, ..Change::default() };
         let mut next = blank(self.told.0 + 1);
         let mut bytes = 0;
         for (seq, row) in self.rows.written(self.me, self.told.0 + 1, self.head.0) {
@@ -123,10 +123,9 @@ impl Replica {
     }
 
     /// Cuts changes into pieces of news, each a datagram or, when there is a burst, a stream message.
-    fn publish_changes(&mut self, changes: Vec<Bytes>) {
+    pub(crate) fn publish_changes(&mut self, changes: Vec<Bytes>, made: Option<Instant>) {
         let total: usize = changes.iter().map(|change| change.len() + FIELD_BYTES).sum();
         let room = if total > BURST_BYTES_MAX { MESSAGE_BYTES_TARGET } else { CHANGES_PER_DATAGRAM_BYTES };
-        let made = Some(self.untold_since);
         let mut packed: Vec<Bytes> = Vec::new();
         let mut bytes = 0;
         for change in changes {
@@ -230,6 +229,9 @@ impl Replica {
         packet.head = self.head.0;
         packet.held = self.head.0 - self.told.0;
         packet.past = self.rows.past_digest(self.me.node, self.me.epoch);
+        if packet.tables.is_none() {
+            packet.tables = self.tables_wire();
+        }
         // Probes and their answers take news along: they go to everybody in turn, and are what there is most of.
         if route == Route::Datagram && (packet.ping.is_some() || packet.pong.is_some()) {
             let spare = DATAGRAM_BYTES_MAX.saturating_sub(packet.encoded_len());

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Sync,
     /// A gap in this node's changes is no longer mere reordering.
     Gap(NodeId),
+    /// The same for its transactions.
+    TablesGap(NodeId),
     /// A lease may have run out.
     Lease(RowIx),
     /// A session that was lost has had its grace.

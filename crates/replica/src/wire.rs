@@ -189,6 +189,62 @@ pub(crate) struct Change {
     /// been overwritten since. Zero: only `seq`.
     #[prost(uint64, tag = "5")]
     pub(crate) first: u64,
+    /// A transaction on users' tables. `seq` and `first` are zero then, and there are no rows.
+    #[prost(message, optional, tag = "6")]
+    pub(crate) transaction: Option<TransactionPart>,
+}
+
+/// A transaction on users' tables, or a part of one.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TransactionPart {
+    /// Its place among its boot's transactions.
+    #[prost(uint64, tag = "1")]
+    pub(crate) number: u64,
+    /// What it says, for the database alone.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) body: Bytes,
+    /// Which part this is, from 0.
+    #[prost(uint32, tag = "3")]
+    pub(crate) part: u32,
+    /// Of how many; zero: it is whole.
+    #[prost(uint32, tag = "4")]
+    pub(crate) parts: u32,
+}
+
+/// What somebody lacked of users' tables, or a part of it.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FoundWire {
+    /// The fetch that this answers.
+    #[prost(uint64, tag = "1")]
+    pub(crate) fetch: u64,
+    /// Of these transactions, the rows are all that has not been overwritten since. In the first part.
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) complete: Vec<SeenWire>,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) body: Bytes,
+    #[prost(uint32, tag = "4")]
+    pub(crate) part: u32,
+    #[prost(uint32, tag = "5")]
+    pub(crate) parts: u32,
+    /// There is more; send a vector to get it.
+    #[prost(bool, tag = "6")]
+    pub(crate) more: bool,
+}
+
+/// What is said of users' tables.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TablesWire {
+    /// The last transaction of the sender's present boot that it has told.
+    #[prost(uint64, tag = "1")]
+    pub(crate) head: u64,
+    /// Digest of what the sender has applied of its own earlier boots.
+    #[prost(fixed64, tag = "2")]
+    pub(crate) past: u64,
+    /// What the sender has applied, so that the receiver can send what it lacks.
+    #[prost(message, optional, tag = "3")]
+    pub(crate) vector: Option<Vector>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) found: Option<FoundWire>,
 }
 
 /// A summary of what the sender knows, to compare.
@@ -210,6 +266,12 @@ pub(crate) struct Digest {
     /// Of the living rows: who has seen the same has the same, or has lost something. Zero: not told.
     #[prost(fixed64, tag = "6")]
     pub(crate) living: u64,
+    /// Of what has been applied to users' tables. Zero: nothing.
+    #[prost(fixed64, tag = "7")]
+    pub(crate) tables: u64,
+    /// The oldest age, in microseconds, of what the sender knows of any present member's transactions.
+    #[prost(uint64, tag = "8")]
+    pub(crate) tables_age: u64,
 }
 
 /// A digest of one node's living rows.
@@ -363,6 +425,8 @@ pub(crate) struct Packet {
     pub(crate) held: u64,
     #[prost(message, optional, tag = "21")]
     pub(crate) audit: Option<AuditWire>,
+    #[prost(message, optional, tag = "22")]
+    pub(crate) tables: Option<TablesWire>,
 }
 
 impl Packet {

@@ -192,3 +192,37 @@ pub fn doubled_changes(world: &World, per_mille_max: u64) {
         .fold((0, 0), |(new, doubled), counters| (new + counters.changes_new, doubled + counters.changes_doubled));
     assert!(doubled * 1_000 <= new.max(1) * per_mille_max, "{doubled} doubled changes for {new} new ones");
 }
+
+/// Every node that runs has the same in its users' tables, down to who wrote what, and has seen the same transactions; and
+/// each transaction that a client was told of is among them.
+///
+/// # Panics
+/// If not.
+pub fn tables_converged(world: &World) {
+    let running: Vec<usize> = (0..world.size()).filter(|node| world.is_running(*node)).collect();
+    let Some((first, rest)) = running.split_first() else { return };
+    let listing = |node: usize| {
+        let tables = world.tables(node).unwrap_or_else(|| panic!("n{node} has no tables"));
+        (tables.seen(), tables.listing().unwrap_or_else(|fault| panic!("n{node}: {fault}")))
+    };
+    let (seen, rows) = listing(*first);
+    for node in rest {
+        let (other_seen, other_rows) = listing(*node);
+        assert_eq!(other_seen, seen, "n{node} has seen other transactions than n{first}");
+        let differing: Vec<_> = rows.iter().filter(|row| !other_rows.contains(row)).collect();
+        assert!(other_rows == rows, "n{node} lacks of n{first}: {differing:#?}");
+    }
+    for told in world.transacted() {
+        if let Some((_, Ok(Some(transaction)))) = &told.answer {
+            let known = seen.iter().find(|seen| seen.origin == transaction.origin);
+            let number = transaction.seq.0;
+            let kept =
+                known.is_some_and(|seen| seen.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number)));
+            assert!(
+                kept,
+                "n{} was told of transaction {number} of {:?}, and nobody has it",
+                told.node, transaction.origin
+            );
+        }
+    }
+}

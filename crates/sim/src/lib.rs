@@ -15,4 +15,4 @@ mod world;
 
 pub use disk::Disk;
 pub use network::{Line, Load, Network, PACKET_OVERHEAD_BYTES, Weather};
-pub use world::{Answered, Event, Setup, World};
+pub use world::{Answered, Asks, Event, Setup, Transacted, World};

@@ -1,8 +1,13 @@
 //! A cluster in one thread.
 
+mod databases;
+
+pub use databases::{Asks, Transacted};
+
 use crate::disk::Disk;
 use crate::network::{Network, Piece, Way, Weather};
 use bytes::Bytes;
+use databases::Database;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -30,6 +35,8 @@ pub struct Setup {
     pub clock_ppm: usize,
     /// Which guards are on.
     pub guards: Guards,
+    /// Whether nodes have users' tables.
+    pub tables: bool,
 }
 
 impl Setup {
@@ -44,6 +51,7 @@ impl Setup {
             commit: Duration::from_millis(25),
             clock_ppm: 100,
             guards: Guards::default(),
+            tables: false,
         }
     }
 }
@@ -87,6 +95,7 @@ pub struct World {
     sequence: u64,
     nodes: Vec<Node>,
     answered: Vec<Answered>,
+    transacted: Vec<Transacted>,
     events: Vec<(u64, Event)>,
     trace: u64,
     delivered: u64,
@@ -105,6 +114,7 @@ struct Node {
     /// The head it had reached, by true time, for the freshness checker.
     heads: Vec<(u64, Epoch, Seq)>,
     counters: Vec<Counters>,
+    database: Option<Database>,
 }
 
 #[derive(Debug)]
@@ -133,6 +143,11 @@ enum Pending {
         boot: u64,
     },
     Commit {
+        node: usize,
+        boot: u64,
+    },
+    /// The database works off what waits for it.
+    Database {
         node: usize,
         boot: u64,
     },
@@ -167,6 +182,7 @@ impl World {
                     running: None,
                     heads: Vec::new(),
                     counters: Vec::new(),
+                    database: None,
                 }
             })
             .collect();
@@ -178,6 +194,7 @@ impl World {
             sequence: 0,
             nodes,
             answered: Vec::new(),
+            transacted: Vec::new(),
             events: Vec::new(),
             trace: 0,
             delivered: 0,
@@ -338,6 +355,9 @@ impl World {
             inbox: Vec::new(),
         });
         self.events.push((self.time, Event::Booted(at)));
+        if self.setup.tables {
+            self.open_database(at);
+        }
         self.carry_out(at);
     }
 
@@ -461,6 +481,7 @@ impl World {
             Pending::Deliver { to, from, stream, bytes } => self.deliver(to, from, stream, bytes),
             Pending::Wake { node, boot } => self.wake(node, boot),
             Pending::Commit { node, boot } => self.commit(node, boot),
+            Pending::Database { node, boot } => self.work_off(node, boot),
             Pending::Come(piece) => self.come(piece),
             Pending::Through { node, way } => self.through(node, way),
         }
@@ -600,6 +621,7 @@ impl World {
         let due = (!ready.journal.is_empty() || !running.waiting.is_empty()) && !running.commit_due;
         running.commit_due |= due;
         self.nodes[at].disk.append(ready.journal);
+        self.give_work(at, ready.tables);
         ready.replies.into_iter().for_each(|(ticket, result)| self.answer(ticket, result));
         if due {
             let after = Duration::from_micros(self.random.below(commit_within) as u64);

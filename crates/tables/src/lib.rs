@@ -30,7 +30,7 @@ pub use error::{BadSchema, BadStatement, Fault, NotApplied, OpenError, Refused};
 pub use exchange::{Applied, Repair};
 pub use schema_change::{SchemaChange, SchemaRefused, SchemaStep};
 pub use tables::{Tables, Touched};
-pub use transact::{Done, StatementResult};
+pub use transact::Done;
 
 /// Largest encoded transaction. One that is larger has to be cut by whoever makes it.
 pub const TRANSACTION_BYTES_MAX: usize = 16 << 20;

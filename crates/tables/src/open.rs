@@ -101,6 +101,15 @@ impl Tables {
         })
     }
 
+    /// The same database in a later boot: whatever was not committed is gone.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn boot(&mut self, me: Origin) -> Result<(), Fault> {
+        self.me = me;
+        self.roll_back()
+    }
+
     /// Forgets what was not committed.
     pub(crate) fn reload(&mut self) -> Result<(), Fault> {
         self.schema = Schema::load(&self.conn)?;

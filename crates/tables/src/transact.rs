@@ -11,7 +11,7 @@ use crate::wire::{DELETED, INSERTED, RowWire, RowsWire, TransactionWire};
 use crate::{RETURNED_ROWS_MAX, TRANSACTION_BYTES_MAX};
 use prost::Message;
 use rusqlite::Statement as Prepared;
-use whither_model::sql::{Params, Statement, Transaction, Value};
+use whither_model::sql::{Params, Statement, StatementResult, Transaction, Value};
 use whither_model::{Seq, WallTime};
 
 /// What came of a transaction.
@@ -21,17 +21,6 @@ pub struct Done {
     pub results: Vec<StatementResult>,
     /// What the other nodes have to be told; `None`: nothing has changed.
     pub transaction: Option<Transaction>,
-}
-
-/// What came of a statement.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct StatementResult {
-    /// Rows that were inserted, updated or deleted.
-    pub rows_affected: usize,
-    /// What it returns is called so.
-    pub columns: Vec<String>,
-    /// What it returns.
-    pub rows: Vec<Vec<Value>>,
 }
 
 impl Tables {
