@@ -21,12 +21,20 @@ struct Client {
 }
 
 /// One line per client. A test that starts one asks for it by `program`.
-const CLIENTS: &[Client] = &[Client {
-    program: "dig",
-    debian: "dnsutils",
-    elsewhere: "`brew install bind`, or the package bind-utils",
-    proves: "DNS answers as a resolver sees them",
-}];
+const CLIENTS: &[Client] = &[
+    Client {
+        program: "dig",
+        debian: "dnsutils",
+        elsewhere: "`brew install bind`, or the package bind-utils",
+        proves: "DNS answers as a resolver sees them",
+    },
+    Client {
+        program: "haproxy",
+        debian: "haproxy",
+        elsewhere: "`brew install haproxy`",
+        proves: "the sample template makes a file that HAProxy takes, and a drained instance gets nothing new",
+    },
+];
 
 /// Sees to it that the clients are there, installing what is missing where that is possible. Returns what tests have to
 /// skip: empty in CI, where a missing client is an error.

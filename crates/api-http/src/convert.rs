@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod registration;
+pub(crate) mod sql;
 
 use crate::answer::millis;
 use crate::json;

@@ -53,7 +53,8 @@ pub(crate) struct Forwarded;
 /// Whether a read of `path` may be answered by another node: anything that has an end and is not about this program.
 pub(crate) fn may_be_asked(path: &str) -> bool {
     let under = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    under("/v1") && !under("/v1/watch") && !under("/v1/openapi.json")
+    // A backup is larger than what nodes ask each other for.
+    under("/v1") && !["/v1/watch", "/v1/openapi.json", "/v1/backup"].into_iter().any(under)
 }
 
 /// Has a read with `?from=NODE` answered by that node; everything else goes on as it is.

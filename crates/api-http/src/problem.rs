@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 use whither_directory::Directory;
+use whither_directory::sql::SqlRefusal;
 use whither_model::name::BadName;
 use whither_model::{InstanceId, Invalid, NodeId, Refusal, ServiceName};
 
@@ -28,6 +29,10 @@ pub(crate) enum Slug {
     TooLarge,
     ServiceFull,
     Disk,
+    BadStatement,
+    BadSchema,
+    TimedOut,
+    NotSeen,
     Unavailable,
     NotFound,
     MethodNotAllowed,
@@ -53,6 +58,10 @@ impl Slug {
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Too large"),
             Self::ServiceFull => ("service-full", StatusCode::CONFLICT, "The service has as many instances as it may"),
             Self::Disk => ("disk", StatusCode::INSUFFICIENT_STORAGE, "The disk refuses writes"),
+            Self::BadStatement => ("bad-statement", StatusCode::UNPROCESSABLE_ENTITY, "A statement cannot be executed"),
+            Self::BadSchema => ("bad-schema", StatusCode::UNPROCESSABLE_ENTITY, "The schema cannot be changed so"),
+            Self::TimedOut => ("timed-out", StatusCode::GATEWAY_TIMEOUT, "It took too long"),
+            Self::NotSeen => ("not-seen", StatusCode::SERVICE_UNAVAILABLE, "What has to be seen first has not arrived"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not now"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing at this path"),
             Self::MethodNotAllowed => {
@@ -206,6 +215,27 @@ impl Problem {
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         Self::new(Slug::InvalidField, invalid.to_string()).about(invalid.field)
+    }
+}
+
+impl From<SqlRefusal> for Problem {
+    fn from(refusal: SqlRefusal) -> Self {
+        let slug = match &refusal {
+            SqlRefusal::Statement { .. } => Slug::BadStatement,
+            SqlRefusal::Schema { .. } => Slug::BadSchema,
+            SqlRefusal::TooLarge(_) => Slug::TooLarge,
+            SqlRefusal::TimedOut(_) => Slug::TimedOut,
+            SqlRefusal::NotSeen { .. } | SqlRefusal::TooFewNodes { .. } => Slug::NotSeen,
+            SqlRefusal::Unknown(_) => Slug::NotFound,
+            SqlRefusal::Disk(_) => Slug::Disk,
+            SqlRefusal::NotNow(_) => Slug::Unavailable,
+        };
+        let problem = Self::new(slug, refusal.to_string());
+        match refusal {
+            SqlRefusal::Statement { index, .. } => problem.about(format!("[{index}]")),
+            SqlRefusal::Schema { line, .. } => problem.about(format!("line {line}")),
+            _ => problem,
+        }
     }
 }
 

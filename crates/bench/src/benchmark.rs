@@ -10,6 +10,7 @@ mod renew;
 mod resolve;
 mod session;
 mod spread;
+mod tables;
 
 pub(crate) use session::hold;
 
@@ -28,7 +29,7 @@ pub(crate) struct Benchmark {
 }
 
 /// Every benchmark, in the order in which `all` runs them.
-pub(crate) const ALL: [Benchmark; 10] = [
+pub(crate) const ALL: [Benchmark; 11] = [
     limits::BENCHMARK,
     propagate::BENCHMARK,
     session::BENCHMARK,
@@ -39,6 +40,7 @@ pub(crate) const ALL: [Benchmark; 10] = [
     renew::BENCHMARK,
     memory::BENCHMARK,
     join::BENCHMARK,
+    tables::BENCHMARK,
 ];
 
 /// What may be asked for.

@@ -50,9 +50,28 @@ pub(crate) struct WatchStream {
 impl WatchStream {
     /// Opens the watch at `path` and waits for its first line.
     pub(crate) fn open(server: SocketAddr, path: &str) -> Result<Self> {
+        Self::begin(server, path, &format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"))
+    }
+
+    /// Asks for a watch with a body in JSON, and waits for its first line if there is to be one at once.
+    pub(crate) fn ask(server: SocketAddr, path: &str, body: &str) -> Result<Self> {
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        if body.is_empty() { Self::connect(server, &text) } else { Self::begin(server, path, &text) }
+    }
+
+    fn begin(server: SocketAddr, path: &str, text: &str) -> Result<Self> {
+        let watch = Self::connect(server, text)?;
+        watch.next(PATIENCE)?.ok_or_else(|| anyhow!("the watch at {path} did not begin within {PATIENCE:?}"))?;
+        Ok(watch)
+    }
+
+    fn connect(server: SocketAddr, text: &str) -> Result<Self> {
         let mut stream = TcpStream::connect(server).with_context(|| format!("cannot connect to http://{server}"))?;
         stream.set_nodelay(true)?;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n").as_bytes())?;
+        stream.write_all(text.as_bytes())?;
         let (sender, lines) = channel();
         let mut reading = stream.try_clone()?;
         let reader = std::thread::Builder::new().name("watch".into()).spawn(move || {
@@ -61,9 +80,7 @@ impl WatchStream {
                 eprintln!("a watch ended: {problem:#}");
             }
         })?;
-        let watch = Self { stream, lines, reader: Some(reader) };
-        watch.next(PATIENCE)?.ok_or_else(|| anyhow!("the watch at {path} did not begin within {PATIENCE:?}"))?;
-        Ok(watch)
+        Ok(Self { stream, lines, reader: Some(reader) })
     }
 
     /// The next line, or `None` if none came in time.

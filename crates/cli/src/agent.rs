@@ -1,13 +1,15 @@
 //! An agent: a node and the surfaces around it, in one process. `whither agent` runs one, `whither dev` three.
 
+pub(crate) mod backups;
 pub(crate) mod checks;
+mod schema_files;
 pub(crate) mod socket;
 
-use crate::config::SocketConfig;
+use crate::config::{SocketConfig, TablesConfig};
 use checks::{CheckPlan, Checks};
 use socket::{Place, SocketError, SocketFile};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,8 +28,12 @@ pub(crate) struct Parts {
     pub(crate) socket: Option<SocketConfig>,
     /// Where DNS listens, and how it answers; `None`: nowhere.
     pub(crate) dns: Option<(SocketAddr, whither_api_dns::Config)>,
+    /// Where it speaks PostgreSQL, and how; `None`: nowhere.
+    pub(crate) postgres: Option<(SocketAddr, whither_api_pg::Config)>,
     /// What it checks, and may.
     pub(crate) checks: CheckPlan,
+    /// What it does for users' tables.
+    pub(crate) tables: TablesConfig,
 }
 
 /// Why an agent does not start. Nothing runs.
@@ -52,6 +58,14 @@ pub(crate) enum AgentError {
     /// There is no thread for checks.
     #[error("this host gives no thread for checks: {0}; raise its limits for this user, and start the agent again")]
     Checks(std::io::Error),
+    /// PostgreSQL cannot be spoken.
+    #[error("{source}{owner}; choose another address with --postgres-bind, or --postgres-enabled false")]
+    Postgres {
+        /// Who has the port, as far as that can be told.
+        owner: String,
+        /// What it said.
+        source: whither_api_pg::StartError,
+    },
     /// DNS cannot listen.
     #[error("{source}{owner}; choose another address with --dns-bind")]
     Dns {
@@ -70,9 +84,12 @@ pub(crate) struct Agent {
     http: Option<SocketAddr>,
     api: JoinHandle<std::io::Result<()>>,
     dns: Option<whither_api_dns::Running>,
+    postgres: Option<whither_api_pg::Running>,
     /// Answers other nodes, also where no HTTP API listens.
     questions: JoinHandle<()>,
     checks: Checks,
+    schema: Vec<PathBuf>,
+    backups: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
@@ -93,6 +110,10 @@ impl Agent {
         }
         let dns = match parts.dns {
             Some((address, config)) => Some((bind_dns(address, &config)?, config)),
+            None => None,
+        };
+        let postgres = match parts.postgres {
+            Some((address, config)) => Some((bind_postgres(address, &config).await?, config)),
             None => None,
         };
         let node = Node::start(parts.node).await?;
@@ -131,7 +152,20 @@ impl Agent {
             }
             None => None,
         };
-        Ok(Self { socket: file, node, http, api, dns, questions, checks, stop })
+        // A node without tables has nothing to say to whoever speaks PostgreSQL, and gives the port back.
+        let postgres = postgres.filter(|_| node.directory().sql().is_some()).map(|(bound, config)| {
+            whither_api_pg::serve(bound, Arc::clone(node.directory()), config, stopped(stop.subscribe()))
+        });
+        let directory = node.directory();
+        let backups = parts.tables.backups.map(|plan| tokio::spawn(backups::make(Arc::clone(directory), plan)));
+        let schema = parts.tables.schema;
+        Ok(Self { socket: file, node, http, api, dns, postgres, questions, checks, schema, backups, stop })
+    }
+
+    /// Begins to make the tables what the schema files say, if there are any.
+    pub(crate) fn apply_schema(&self) -> Option<JoinHandle<()>> {
+        let apply = || schema_files::apply(Arc::clone(self.directory()), self.schema.clone());
+        (!self.schema.is_empty()).then(|| tokio::spawn(apply()))
     }
 
     /// What it knows.
@@ -159,6 +193,11 @@ impl Agent {
         self.dns.as_ref().and_then(whither_api_dns::Running::local_addr)
     }
 
+    /// Where it speaks PostgreSQL.
+    pub(crate) fn postgres(&self) -> Option<SocketAddr> {
+        self.postgres.as_ref().map(whither_api_pg::Running::local_addr)
+    }
+
     /// Waits until the node ends on its own, which it does only when it must not go on.
     pub(crate) async fn ended(&mut self) -> NodeError {
         self.node.ended().await
@@ -173,12 +212,19 @@ impl Agent {
         self.stop.send_replace(true);
         // Before the lock of the data directory is given up: the next agent there has a socket of its own.
         drop(self.socket);
+        // One under way is not finished; what was begun of it goes.
+        if let Some(backups) = self.backups {
+            backups.abort();
+        }
         // What would look failed because the host goes down with it is nobody's business any more.
         self.checks.stop().await;
         let node = self.node.stop().await;
         drop(self.api.await);
         if let Some(dns) = self.dns {
             dns.stop().await;
+        }
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await;
         }
         drop(self.questions.await);
         node
@@ -203,6 +249,19 @@ fn bind_dns(address: SocketAddr, config: &whither_api_dns::Config) -> Result<whi
             whither_api_dns::StartError::Config(_) => None,
         };
         AgentError::Dns { owner: owner.unwrap_or_default(), source }
+    })
+}
+
+async fn bind_postgres(
+    address: SocketAddr,
+    config: &whither_api_pg::Config,
+) -> Result<whither_api_pg::Bound, AgentError> {
+    whither_api_pg::bind(address, config).await.map_err(|source| {
+        let owner = match &source {
+            whither_api_pg::StartError::Bind { source, .. } => owner_of(PortKind::Tcp, address, source),
+            whither_api_pg::StartError::Config(_) => String::new(),
+        };
+        AgentError::Postgres { owner, source }
     })
 }
 

@@ -1,8 +1,10 @@
 //! A client of the agent's HTTP API: one request, one answer, or one stream.
 
 mod address;
+mod download;
 mod error;
 mod socket;
+pub(crate) mod sql;
 mod stream;
 mod target;
 #[cfg(test)]
@@ -11,7 +13,7 @@ pub(crate) mod wire;
 
 pub(crate) use address::AgentAddress;
 pub(crate) use error::ApiError;
-pub(crate) use stream::EventStream;
+pub(crate) use stream::{EventStream, Lines};
 pub(crate) use target::Target;
 
 use serde::de::DeserializeOwned;
@@ -94,7 +96,21 @@ impl AgentApi {
         target: &Target,
         body: Option<&[u8]>,
     ) -> Result<Answer<T>, ApiError> {
-        let body = self.send(method, target, body)?;
+        self.ask_within(method, target, body, TIMEOUT)
+    }
+
+    /// As [`AgentApi::ask`], where an answer may take longer, or must not.
+    ///
+    /// # Errors
+    /// As [`AgentApi::ask`].
+    pub(crate) fn ask_within<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        target: &Target,
+        body: Option<&[u8]>,
+        patience: Duration,
+    ) -> Result<Answer<T>, ApiError> {
+        let body = self.send_within(method, target, body, patience)?;
         let value = serde_json::from_str(&body)
             .map_err(|error| ApiError::Foreign { agent: self.agent.clone(), why: error.to_string() })?;
         Ok(Answer { body, value })
@@ -105,14 +121,24 @@ impl AgentApi {
     /// # Errors
     /// As [`AgentApi::ask`].
     pub(crate) fn send(&self, method: Method, target: &Target, body: Option<&[u8]>) -> Result<String, ApiError> {
-        let failed = |error| ApiError::of(&self.agent, error);
+        self.send_within(method, target, body, TIMEOUT)
+    }
+
+    fn send_within(
+        &self,
+        method: Method,
+        target: &Target,
+        body: Option<&[u8]>,
+        patience: Duration,
+    ) -> Result<String, ApiError> {
+        let failed = |error| ApiError::of(&self.agent, error, patience);
         let url = format!("{}{target}", self.agent.origin());
         let response = match method {
-            Method::Get => self.http.get(url).config().timeout_global(Some(TIMEOUT)).build().call(),
-            Method::Delete => self.http.delete(url).config().timeout_global(Some(TIMEOUT)).build().call(),
+            Method::Get => self.http.get(url).config().timeout_global(Some(patience)).build().call(),
+            Method::Delete => self.http.delete(url).config().timeout_global(Some(patience)).build().call(),
             Method::Put | Method::Post => {
                 let request = if method == Method::Put { self.http.put(url) } else { self.http.post(url) };
-                let request = request.config().timeout_global(Some(TIMEOUT)).build();
+                let request = request.config().timeout_global(Some(patience)).build();
                 match body {
                     Some(body) => request.content_type("application/json").send(body),
                     None => request.send_empty(),
@@ -131,9 +157,9 @@ impl AgentApi {
         let url = format!("{}{target}", self.agent.origin());
         let request = self.http.get(url).header("accept", "application/x-ndjson").config();
         let request = request.timeout_recv_response(Some(TIMEOUT)).timeout_per_read(Some(SILENCE_MAX)).build();
-        let response = self.accept(request.call().map_err(|error| ApiError::of(&self.agent, error))?)?;
+        let response = self.accept(request.call().map_err(|error| ApiError::of(&self.agent, error, TIMEOUT))?)?;
         let reader = response.into_body().into_with_config().limit(u64::MAX).reader();
-        Ok(EventStream::new(self.agent.clone(), reader))
+        Ok(EventStream::new(Lines::new(self.agent.clone(), reader)))
     }
 
     /// Opens a session with `body`, a list of registrations: it lasts as long as the stream is held.
@@ -141,12 +167,28 @@ impl AgentApi {
     /// # Errors
     /// As [`AgentApi::ask`].
     pub(crate) fn hold(&self, target: &Target, body: &[u8]) -> Result<EventStream, ApiError> {
+        self.lines(target, body, "application/x-ndjson", TIMEOUT, SILENCE_MAX).map(EventStream::new)
+    }
+
+    /// Posts `body` and reads what comes, line by line: the head of the answer within `patience`, and then never silent for
+    /// longer than `silence`.
+    ///
+    /// # Errors
+    /// As [`AgentApi::ask`].
+    pub(crate) fn lines(
+        &self,
+        target: &Target,
+        body: &[u8],
+        accept: &str,
+        patience: Duration,
+        silence: Duration,
+    ) -> Result<Lines, ApiError> {
         let url = format!("{}{target}", self.agent.origin());
-        let request = self.http.post(url).content_type("application/json").config();
-        let request = request.timeout_recv_response(Some(TIMEOUT)).timeout_per_read(Some(SILENCE_MAX)).build();
-        let response = self.accept(request.send(body).map_err(|error| ApiError::of(&self.agent, error))?)?;
-        let reader = response.into_body().into_with_config().limit(u64::MAX).reader();
-        Ok(EventStream::new(self.agent.clone(), reader))
+        let request = self.http.post(url).content_type("application/json").header("accept", accept).config();
+        let request = request.timeout_recv_response(Some(patience)).timeout_per_read(Some(silence)).build();
+        let response = request.send(body).map_err(|error| ApiError::of(&self.agent, error, patience))?;
+        let reader = self.accept(response)?.into_body().into_with_config().limit(u64::MAX).reader();
+        Ok(Lines::new(self.agent.clone(), reader))
     }
 
     /// Passes a good response on, and makes an error of any other.

@@ -60,6 +60,7 @@ pub(crate) struct Global {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["resolve", "explain", "watch", "checks", "services", "nodes", "lag", "status", "health", "doctor"]),
     ("Register", &["run", "register", "renew", "drain", "undrain", "state", "maintenance", "deregister"]),
+    ("Tables and files", &["sql", "schema", "tables", "template", "backup", "restore", "import"]),
     ("Run a cluster", &["agent", "dev", "story", "config", "simulate", "ca", "join", "leave"]),
     ("More", &["completions", "help"]),
 ];

@@ -1,6 +1,7 @@
 //! The commands, one file each, and the way to them.
 
 mod agent;
+mod backup;
 mod ca;
 mod check;
 mod checks;
@@ -13,6 +14,7 @@ mod doctor;
 mod drain;
 mod explain;
 mod health;
+mod import;
 mod join;
 mod lag;
 mod leave;
@@ -22,18 +24,24 @@ mod others;
 mod register;
 mod renew;
 mod resolve;
+mod restore;
 mod run;
+mod schema;
 mod services;
 mod simulate;
+mod sql;
 mod state;
 mod status;
 mod story;
+mod tables;
+mod template;
 #[cfg(test)]
 mod tests;
 mod undrain;
 mod watch;
 
 pub(crate) use explain::Unknown;
+pub(crate) use schema::Text as SchemaText;
 
 use crate::agent_api::{AgentApi, Answer};
 use crate::cli::Global;
@@ -80,6 +88,20 @@ pub(crate) enum Command {
     Watch(watch::Args),
     /// Find which cache, file or connection of this host lies about a service
     Doctor(doctor::Args),
+    /// Ask, or write, in SQL: your tables, and the catalog
+    Sql(sql::Args),
+    /// Show the schema of your tables, or make it what files say
+    Schema(schema::Args),
+    /// Show how large your tables are, and who writes
+    Tables(tables::Args),
+    /// Keep files that are made of the catalog and your tables up to date
+    Template(Box<template::Args>),
+    /// Write a copy of your tables to a file, while everybody goes on writing
+    Backup(backup::Args),
+    /// Make a backup the tables of a node, or of a running cluster
+    Restore(restore::Args),
+    /// Make tables of what another program has
+    Import(import::Args),
     /// Make the agent look for a cluster
     Join(join::Args),
     /// Make the agent say goodbye to its cluster
@@ -163,6 +185,13 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Checks(args) => checks::run(&args, &mut session()),
         Command::Watch(args) => watch::run(&args, &mut session()),
         Command::Doctor(args) => doctor::run(&args, &mut session()),
+        Command::Sql(args) => sql::run(&args, &mut session()),
+        Command::Schema(args) => schema::run(&args, &mut session()),
+        Command::Tables(args) => tables::run(&args, &mut session()),
+        Command::Template(args) => template::run(&args, session()),
+        Command::Backup(args) => backup::run(&args, &mut session()),
+        Command::Restore(args) => restore::run(&args, &mut session()),
+        Command::Import(args) => import::run(&args, &mut session()),
         Command::Join(args) => join::run(&args, &mut session()),
         Command::Leave(args) => leave::run(&args, &mut session()),
         Command::Lag(args) => lag::run(&args, &mut session()),

@@ -10,10 +10,12 @@ mod error;
 mod kind;
 mod options;
 mod overrides;
+mod postgres;
 mod raw;
 mod resolved;
 mod settings;
 mod socket;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,8 +24,10 @@ pub(crate) use checks::{ChecksConfig, ConfiguredCheck};
 pub(crate) use environment::hostname;
 pub(crate) use error::ConfigError;
 pub(crate) use overrides::Overrides;
+pub(crate) use postgres::PostgresConfig;
 pub(crate) use resolved::{Config, LogConfig, describe};
 pub(crate) use socket::{SOCKET_PATH_BYTES_MAX, SocketConfig, SocketMode, fits_socket};
+pub(crate) use tables::TablesConfig;
 pub(crate) use values::{LogFormat, Seed, SeedHost};
 
 use environment::Environment;

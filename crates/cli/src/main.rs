@@ -14,9 +14,14 @@ mod duration;
 mod failure;
 mod feed;
 mod keeper;
+mod load;
+mod moment;
 mod nearest;
+mod progress;
 mod story;
 mod table;
+mod template;
+mod whole_file;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@
 //! cut, and then the least important columns go. Elsewhere every column is there, whole, and no cell is empty, so that
 //! the third word of a line always is the third column. The first column is never cut: names are for copying.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -47,10 +48,10 @@ pub(crate) struct Style {
 }
 
 /// A column.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Column {
     /// Its title, upper case, one word.
-    pub(crate) title: &'static str,
+    pub(crate) title: Cow<'static, str>,
     /// If its cells may be cut, the least width it keeps.
     pub(crate) shrink_to: Option<usize>,
     /// When it goes for lack of space: the highest first; 0 stays.
@@ -62,22 +63,29 @@ pub(crate) struct Column {
 impl Column {
     /// One that is always there and never cut.
     pub(crate) const fn fixed(title: &'static str) -> Self {
-        Self { title, shrink_to: None, expendable: 0, sentence: false }
+        Self { title: Cow::Borrowed(title), shrink_to: None, expendable: 0, sentence: false }
     }
 
     /// One that may shrink to `width`, and then go.
     pub(crate) const fn flexible(title: &'static str, width: usize, expendable: u8) -> Self {
-        Self { title, shrink_to: Some(width), expendable, sentence: false }
+        Self { title: Cow::Borrowed(title), shrink_to: Some(width), expendable, sentence: false }
     }
 
     /// The last one, of sentences, that may shrink to `width`, and then go.
     pub(crate) const fn sentence(title: &'static str, width: usize, expendable: u8) -> Self {
-        Self { title, shrink_to: Some(width), expendable, sentence: true }
+        Self { title: Cow::Borrowed(title), shrink_to: Some(width), expendable, sentence: true }
+    }
+
+    /// One whose title somebody else chose; it may shrink, and it goes if it is expendable.
+    pub(crate) fn named(title: &str, expendable: u8) -> Self {
+        // An empty title would be no word, and a title of two words would be two columns.
+        let title = if title.is_empty() { "-".to_owned() } else { visible(title).replace(' ', "_") };
+        Self { title: Cow::Owned(title), shrink_to: Some(8), expendable, sentence: false }
     }
 
     /// One that is never cut but may go.
     pub(crate) const fn expendable(title: &'static str, expendable: u8) -> Self {
-        Self { title, shrink_to: None, expendable, sentence: false }
+        Self { title: Cow::Borrowed(title), shrink_to: None, expendable, sentence: false }
     }
 }
 
@@ -143,11 +151,11 @@ impl Table {
                     break;
                 }
                 shown.retain(|at| *at != goes);
-                hidden.push(self.columns[goes].title);
+                hidden.push(&*self.columns[goes].title);
             }
         }
         let mut text = String::new();
-        let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::new(column.title, Tone::Faint)).collect();
+        let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::new(&column.title, Tone::Faint)).collect();
         for row in std::iter::once(&titles).chain(&self.rows) {
             self.line(&mut text, row, &shown, &widths, style);
         }

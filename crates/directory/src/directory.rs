@@ -158,7 +158,8 @@ impl Directory {
     }
 
     /// Wakes with every new view.
-    pub(crate) fn changes(&self) -> watch::Receiver<Index> {
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Index> {
         self.changed.subscribe()
     }
 

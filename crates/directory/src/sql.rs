@@ -32,8 +32,8 @@ pub trait Sql: fmt::Debug + Send + Sync {
     /// What there is, table by table.
     fn stats(&self) -> Answering<Stats>;
 
-    /// Writes a copy of all tables to a file that does not exist yet: consistent, while others write.
-    fn back_up(&self, file: std::path::PathBuf) -> Answering<u64>;
+    /// Makes a copy of all tables: one snapshot, while others write.
+    fn back_up(&self) -> Answering<BackedUp>;
 
     /// Up to when all that every present node had written is known here.
     fn known_until(&self) -> Instant;
@@ -141,10 +141,9 @@ pub struct SchemaChanged {
 pub struct Subscribe {
     /// One statement that only reads.
     pub statement: Statement,
-    /// The number of the last change that the watcher has seen of this very question on this node, and wants to go on from.
-    pub from: Option<u64>,
-    /// Whether the rows that there are at first are of no interest.
-    pub skip_rows: bool,
+    /// The subscription that the watcher had to this very question on this node, and the number of the last change that it has
+    /// seen, to go on from.
+    pub from: Option<(u64, u64)>,
 }
 
 /// A question that is watched.
@@ -158,36 +157,42 @@ pub struct Subscription {
     pub events: mpsc::Receiver<RowEvent>,
 }
 
-/// What happens to an answer that is watched. Applied in order, events make of the rows that there were those that there are.
+/// What happens to an answer that is watched. Applied in order, events make of nothing the rows that there are.
 #[derive(Clone, PartialEq, Debug)]
 pub enum RowEvent {
-    /// A row that there is at first.
-    Row {
-        /// Names the row within its subscription.
-        row: u64,
-        /// Its values.
-        cells: Arc<[Value]>,
-    },
-    /// That is all there is at first. Whoever has seen this, and every change up to it, has the answer as of this number.
-    Ready {
+    /// All rows that there are; whatever was said before is void. First of all, and again when the watcher was too slow to be told
+    /// every change.
+    Rows {
+        /// A number that names the row within its subscription, and its values.
+        rows: Arc<[(u64, Cells)]>,
         /// The number of the last change that is in it.
         number: u64,
     },
-    /// A row is new, different, or gone (then `cells` is what it was).
-    Change {
-        /// The number of this change.
+    /// Whoever goes on from an earlier change has all rows up to this one.
+    Resumed {
+        /// The number of the last change that it has seen.
         number: u64,
-        /// What happened.
-        kind: ChangeKind,
-        /// Which row.
-        row: u64,
-        /// Its values.
-        cells: Arc<[Value]>,
     },
-    /// What was said before is void, because the watcher was too slow or its place is forgotten: rows follow, then ready.
-    Reset,
+    /// What changed, all at once.
+    Changes(Arc<[RowChange]>),
     /// The question cannot be answered any more, for example because its table was dropped.
     Failed(SqlRefusal),
+}
+
+/// The values of a row.
+pub type Cells = Arc<[Value]>;
+
+/// A row of an answer is new, different, or gone.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RowChange {
+    /// The number of this change: one more than the last.
+    pub number: u64,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// Which row.
+    pub row: u64,
+    /// Its values; of one that is gone, what they were.
+    pub cells: Cells,
 }
 
 /// What happened to a row of an answer.
@@ -208,6 +213,17 @@ pub struct Written {
     pub key: Vec<Value>,
     /// Whether it is there now.
     pub exists: bool,
+}
+
+/// A copy of all tables: a database of its own. It has no name, so it goes when it is dropped, whatever happens.
+#[derive(Debug)]
+pub struct BackedUp {
+    /// From its beginning.
+    pub file: std::fs::File,
+    /// How long it is.
+    pub bytes: u64,
+    /// Held as long as the copy takes room on the disk: there can be only so many.
+    pub turn: tokio::sync::OwnedSemaphorePermit,
 }
 
 /// What there is.

@@ -1,9 +1,10 @@
 //! How the node is doing: counters anybody may add to, and sources that are asked when somebody wants to know.
 
 use arc_swap::ArcSwapOption;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -68,6 +69,17 @@ impl Sample {
     }
 }
 
+/// What is done for users' tables besides serving them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum TablesConcern {
+    /// Making them what the configured files say.
+    Schema,
+    /// Backing them up from time to time.
+    Backups,
+    /// Their file.
+    Damage,
+}
+
 type Source = Box<dyn Fn(&mut Vec<Sample>) + Send + Sync>;
 
 /// The state of the node's own health.
@@ -77,6 +89,7 @@ pub struct Vitals {
     pub commands_refused: Counter,
     disk: ArcSwapOption<String>,
     cluster: ArcSwapOption<String>,
+    tables: Mutex<BTreeMap<TablesConcern, String>>,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -103,9 +116,26 @@ impl Vitals {
         self.cluster.store(problem.map(Arc::new));
     }
 
+    /// What is wrong with what is done for users' tables besides serving them; `None` when nothing is.
+    #[must_use]
+    pub fn tables_problem(&self) -> Option<String> {
+        let known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<&str> = known.values().map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Says what is wrong with one of these things, or that nothing is.
+    pub fn set_tables_problem(&self, concern: TablesConcern, problem: Option<String>) {
+        let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        match problem {
+            Some(problem) => known.insert(concern, problem),
+            None => known.remove(&concern),
+        };
+    }
+
     /// Asks `source` whenever somebody collects. It must be quick and must not block.
     pub fn register(&self, source: impl Fn(&mut Vec<Sample>) + Send + Sync + 'static) {
-        self.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Box::new(source));
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(source));
     }
 
     /// Everything there is to measure now. Samples of one name are adjacent.
@@ -128,7 +158,12 @@ impl Vitals {
             "1 if this node is part of its cluster, 0 if no seed has answered it or it has left.",
             f64::from(u8::from(self.cluster.load().is_none())),
         ));
-        for source in self.sources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
+        samples.push(Sample::gauge(
+            "tables_well",
+            "1 if the file, the schema files and the scheduled backups of users' tables are well, 0 if not.",
+            f64::from(u8::from(self.tables_problem().is_none())),
+        ));
+        for source in self.sources.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             source(&mut samples);
         }
         samples.sort_by(|a, b| a.name.cmp(b.name));

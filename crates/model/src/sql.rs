@@ -86,10 +86,19 @@ pub enum TableWork {
     Mend {
         /// What is complete with it.
         complete: Stretches,
+        /// Up to where tombstones have been dropped by whoever it comes from.
+        collected: Stretches,
         /// The rows.
         body: Arc<[u8]>,
         /// To be given back with the answer.
         fetch: FetchId,
+    },
+    /// Forget all rows: this node was away for so long that others have dropped tombstones which it has not seen.
+    Forget,
+    /// Drop tombstones that everybody has seen.
+    Collect {
+        /// Of each author, up to which of its transactions.
+        upto: Stretches,
     },
     /// Find what another node lacks.
     Find {
@@ -111,11 +120,22 @@ pub enum TablesDone {
     Mended {
         /// What is complete with it.
         complete: Stretches,
+        /// As it was asked.
+        collected: Stretches,
         /// Whether it was taken in.
         taken: bool,
         /// As it was asked.
         fetch: FetchId,
     },
+    /// Tombstones were dropped.
+    Collected {
+        /// How many.
+        tombstones: u64,
+        /// Of each author, up to which of its transactions.
+        upto: Stretches,
+    },
+    /// All rows were forgotten.
+    Forgotten,
     /// What another node lacks.
     Found {
         /// As it was asked.

@@ -7,6 +7,7 @@ use crate::lag;
 use crate::metrics::{self, CoreCounters};
 use crate::questions;
 use crate::seeds;
+use crate::tables::{self, Tables};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub(crate) struct Driver {
     seeds: mpsc::Receiver<Vec<SocketAddr>>,
     stopping: watch::Receiver<bool>,
     counters: Arc<CoreCounters>,
+    tables: Tables,
     /// Whether an alarm has been raised about rows that differ.
     differs: bool,
     /// The seeds it was told, for people; empty: none.
@@ -83,23 +85,15 @@ impl Driver {
         let (report, reports) = mpsc::unbounded_channel();
         let journal_config = JournalConfig { window: config.group_window, max_pages: config.database_pages_max };
         let journal = Arc::new(store.into_journal(journal_config, move |news| drop(report.send(news))));
-        let core = whither_replica::Config {
-            name: config.name,
-            advertise,
-            zone: config.zone,
-            region: config.region,
-            software: config.software,
-            seeds: Vec::new(),
-            seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), snapshot.epoch.0),
-            timing: config.timing,
-            guards: whither_replica::Guards::default(),
-        };
+        let core = core_config(&config, advertise, snapshot.epoch);
         let now = Now { mono: clock.now(), wall: clock.wall() };
         tracing::info!(
             node = %snapshot.node, epoch = snapshot.epoch.0, rows = snapshot.rows.len(), members = snapshot.members.len(),
             peers = %transport.local_addr(), %advertise, "node started"
         );
-        let replica = Replica::new(core, snapshot, now);
+        let me = whither_model::Origin { node: snapshot.node, epoch: snapshot.epoch };
+        let mut replica = Replica::new(core, snapshot, now);
+        let tables = Tables::open(tables::config(&config.data_dir, me, &directory), &mut replica, &directory)?;
         let counters = Arc::new(CoreCounters::default());
         metrics::register(&directory, Arc::clone(&counters), transport.clone(), &journal);
         let (found, seeds) = mpsc::channel(1);
@@ -120,6 +114,7 @@ impl Driver {
             seeds,
             stopping,
             counters,
+            tables,
             differs: false,
             asked,
             started: now.mono,
@@ -183,6 +178,10 @@ impl Driver {
                 }
             }
             Some(report) = self.reports.recv() => self.answers.journal_said(report, self.directory.vitals()),
+            news = self.tables.news() => {
+                let now = self.now();
+                self.tables.tell(now, &mut self.replica, news);
+            }
             Some(addresses) = self.seeds.recv() => self.join(addresses),
             () = tokio::time::sleep(wait) => self.replica.handle_timeout(self.now()),
             () = asked_to_stop(&mut self.stopping) => return Turn::Stop,
@@ -226,10 +225,13 @@ impl Driver {
     /// Does everything that the core wants done. Returns the boot of an impostor, if one was heard.
     fn carry_out(&mut self) -> Option<whither_model::Epoch> {
         let mut impostor = None;
-        while let Some(ready) = self.replica.poll_ready() {
+        while let Some(mut ready) = self.replica.poll_ready() {
             impostor = impostor.max(ready.impostor);
+            let work = std::mem::take(&mut ready.tables);
             self.hands.carry_out(ready, &mut self.answers);
+            self.tables.give(self.now(), &mut self.replica, work);
         }
+        self.tables.show_age(self.now(), &self.replica);
         self.counters.refresh(&self.replica);
         lag::show(&mut self.replica, &self.directory);
         self.judge_cluster();
@@ -283,6 +285,9 @@ impl Driver {
 
     async fn shut_down(mut self) -> Result<(), NodeError> {
         self.commands.close();
+        for news in self.tables.close().await {
+            self.tables.tell(self.now(), &mut self.replica, news);
+        }
         self.replica.handle_shutdown(self.now());
         self.carry_out();
         // The goodbye is a datagram: it leaves at once, but nothing says so.
@@ -292,6 +297,21 @@ impl Driver {
             self.answers.journal_said(report, self.directory.vitals());
         }
         closed
+    }
+}
+
+/// What the core is told.
+fn core_config(config: &Config, advertise: SocketAddr, epoch: whither_model::Epoch) -> whither_replica::Config {
+    whither_replica::Config {
+        name: config.name.clone(),
+        advertise,
+        zone: config.zone.clone(),
+        region: config.region.clone(),
+        software: config.software.clone(),
+        seeds: Vec::new(),
+        seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), epoch.0),
+        timing: config.timing.clone(),
+        guards: whither_replica::Guards::default(),
     }
 }
 

@@ -11,6 +11,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// Users' tables cannot be used.
+    #[error(transparent)]
+    Tables(#[from] whither_sql::OpenError),
     /// The peer port cannot be used.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -11,6 +11,7 @@ mod lag;
 mod metrics;
 mod questions;
 mod seeds;
+mod tables;
 
 pub use config::{Config, Seed};
 pub use error::{NodeError, StartError};

@@ -59,6 +59,11 @@ impl Replica {
         self.finish_round();
     }
 
+    /// Since when `node` has been absent; `None`: it is not.
+    pub(crate) fn absent_since(&self, node: NodeId) -> Option<Instant> {
+        self.collecting.absent.get(&node).copied()
+    }
+
     /// A member came: while it is filled up, it may be told of a row by somebody who has not seen its tombstone yet.
     pub(crate) fn round_waits_for(&mut self, node: NodeId) {
         if let Some(round) = &mut self.collecting.round {

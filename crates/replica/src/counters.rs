@@ -25,6 +25,8 @@ pub struct Counters {
     pub transactions_repaired: u64,
     /// Transactions that could not be applied, and come again.
     pub transactions_refused: u64,
+    /// Times this node forgot its tables because it was away for too long.
+    pub tables_forgotten: u64,
     /// Transactions that found no room to wait in, and come again.
     pub transactions_dropped: u64,
     /// Rows merged from repairs.
@@ -95,7 +97,7 @@ pub struct Counters {
 
 impl Counters {
     /// How many there are.
-    pub const COUNT: usize = 40;
+    pub const COUNT: usize = 45;
 
     /// These, with what membership and broadcast have counted.
     pub(crate) fn with(self, members: &whither_gossip::Counters, news: &whither_gossip::BroadcastCounters) -> Self {
@@ -130,6 +132,15 @@ impl Counters {
             ("changes_new_total", "Changes of peers that were new here.", self.changes_new),
             ("changes_doubled_total", "Changes of peers that had been seen before.", self.changes_doubled),
             ("changes_refused_total", "Changes of peers that could not be read.", self.changes_refused),
+            ("transactions_new_total", "Transactions of other nodes that were new here.", self.transactions_new),
+            ("transactions_repaired_total", "Transactions that came by anti-entropy.", self.transactions_repaired),
+            ("transactions_refused_total", "Transactions not applied: they come again.", self.transactions_refused),
+            (
+                "transactions_dropped_total",
+                "Transactions without room to wait: they come again.",
+                self.transactions_dropped,
+            ),
+            ("tables_forgotten_total", "Times users' tables were taken from the others anew.", self.tables_forgotten),
             ("rows_repaired_total", "Rows that came by anti-entropy.", self.rows_repaired),
             ("rows_unreadable_total", "Rows kept and passed on but not understood.", self.rows_unreadable),
             ("gaps_asked_total", "Gaps in a peer's changes that had to be asked for.", self.gaps_asked),

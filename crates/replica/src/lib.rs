@@ -332,6 +332,7 @@ impl Replica {
                     self.remember_freshness();
                     self.review_losses();
                     self.collect();
+                    self.collect_tables();
                 }
                 // What waited is told when what is ready is next asked for.
                 Timer::Speak => {}

@@ -79,6 +79,7 @@ impl Replica {
         let was = before.map(|before| before.state);
         if before.is_none() {
             self.round_waits_for(now.node);
+            self.tables_round_waits_for(now.node);
             self.place_member(now.node);
         }
         if now.state == MemberState::Left {

@@ -190,7 +190,7 @@ impl Replica {
     fn send_vector(&mut self, to: SocketAddr, answer_wanted: bool, fetch: u64) {
         let seen =
             self.rows.all_seen().filter(|(_, seen)| !seen.is_empty()).map(|(origin, seen)| seen_wire(origin, seen));
-        let vector = Some(Vector { seen: seen.collect(), partial: false, answer_wanted, fetch });
+        let vector = Some(Vector { seen: seen.collect(), answer_wanted, fetch, ..Vector::default() });
         self.send(&[to], Route::Stream, Packet { vector, ..Packet::default() });
     }
 
@@ -370,7 +370,7 @@ impl Replica {
         let wait = (self.gap_grace() * 2u32.saturating_pow(gap.asked.min(16))).min(self.config.timing.sync_interval);
         self.timers.set(Timer::Gap(node), self.now.mono + wait);
         self.counters.gaps_asked += 1;
-        let vector = Some(Vector { seen: self.ask_for_gaps(), partial: true, answer_wanted: false, fetch });
+        let vector = Some(Vector { seen: self.ask_for_gaps(), partial: true, fetch, ..Vector::default() });
         self.send(&[to], Route::Stream, Packet { vector, ..Packet::default() });
     }
 

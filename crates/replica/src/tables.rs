@@ -4,6 +4,7 @@
 //! A transaction counts as seen when it was *applied*, and not when it came. What could not be applied is missed, and comes
 //! again. Nothing here waits for the database: what it is to do leaves as an effect, and what came of it comes as an event.
 
+mod collecting;
 mod parts;
 mod repair;
 
@@ -13,6 +14,7 @@ use crate::wire::{Change, Packet, TablesWire, TransactionPart};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use collecting::Round;
 use core::net::SocketAddr;
 use core::time::Duration;
 use parts::Parts;
@@ -38,10 +40,16 @@ pub(crate) struct Tables {
     untold_since: Instant,
     parts: Parts,
     /// What is complete once all parts of the fetch under way have come.
-    completing: Option<(u64, Stretches)>,
+    completing: Option<(u64, Stretches, Stretches)>,
     gaps: BTreeMap<NodeId, Gap>,
     fetch: Option<Fetch>,
     given_up: u32,
+    round: Option<Round>,
+    /// Of each author, up to which of its transactions tombstones have been dropped, here or where this came from.
+    collected: BTreeMap<Origin, u64>,
+    /// What is here is to be forgotten, and whoever applies has been told so.
+    forgetting: bool,
+    collected_at: Option<Instant>,
     /// How many others are being found out for.
     finding: usize,
     /// Up to when everything that each node had said of tables is known here.
@@ -77,8 +85,9 @@ impl Tables {
 }
 
 impl Replica {
-    /// The database is open, and has applied this. To be said once, before anything else is.
-    pub fn handle_tables_opened(&mut self, seen: &[Seen]) {
+    /// The database is open, has applied this, and has dropped tombstones up to `collected`. To be said once, before anything else.
+    pub fn handle_tables_opened(&mut self, seen: &[Seen], collected: &Stretches) {
+        self.tables.note_collected(collected);
         for Seen { origin, ranges } in seen {
             ranges.iter().for_each(|(first, last)| self.tables.see(*origin, *first, *last));
         }
@@ -192,7 +201,17 @@ impl Replica {
                 self.tables.waiting.remove(&(origin, seq.0));
                 self.counters.transactions_refused += 1;
             }
-            TablesDone::Mended { complete, taken, fetch } => self.tables_mended(&complete, taken, fetch),
+            TablesDone::Mended { complete, collected, taken, fetch } => {
+                if taken {
+                    self.tables.note_collected(&collected);
+                }
+                self.tables_mended(&complete, taken, fetch);
+            }
+            TablesDone::Collected { tombstones, upto } => {
+                self.counters.tombstones_collected += tombstones;
+                self.tables.note_collected(&upto);
+            }
+            TablesDone::Forgotten => self.tables_forgotten(),
             TablesDone::Found { asker, complete, body, more } => self.tables_found(asker, complete, &body, more),
         }
     }

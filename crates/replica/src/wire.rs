@@ -229,6 +229,12 @@ pub(crate) struct FoundWire {
     /// There is more; send a vector to get it.
     #[prost(bool, tag = "6")]
     pub(crate) more: bool,
+    /// Up to where tombstones have been dropped. In the first part.
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) collected: Vec<SeenWire>,
+    /// The receiver has not seen tombstones that the sender has dropped: it has to forget what it has, and ask for everything.
+    #[prost(bool, tag = "8")]
+    pub(crate) forget: bool,
 }
 
 /// What is said of users' tables.
@@ -346,6 +352,9 @@ pub(crate) struct Vector {
     /// Names the fetch that this belongs to, for the answer to repeat; zero: none.
     #[prost(uint64, tag = "4")]
     pub(crate) fetch: u64,
+    /// Of users' tables: up to where tombstones have been dropped by those from whom the sender's rows come.
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) collected: Vec<SeenWire>,
 }
 
 /// Rows of one origin.

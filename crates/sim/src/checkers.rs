@@ -203,7 +203,7 @@ pub fn tables_converged(world: &World) {
     let Some((first, rest)) = running.split_first() else { return };
     let listing = |node: usize| {
         let tables = world.tables(node).unwrap_or_else(|| panic!("n{node} has no tables"));
-        (tables.seen(), tables.listing().unwrap_or_else(|fault| panic!("n{node}: {fault}")))
+        (tables.seen(), tables.living().unwrap_or_else(|fault| panic!("n{node}: {fault}")))
     };
     let (seen, rows) = listing(*first);
     for node in rest {

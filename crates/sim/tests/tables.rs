@@ -235,3 +235,138 @@ fn a_new_column_costs_its_definition_and_nothing_more() {
     assert_eq!(count(&world, 2, "SELECT count(*) FROM services WHERE note IS NULL"), 5_000);
     assert!(cost < 10_000, "{cost} bytes above the {idle} of an idle cluster");
 }
+
+/// How many tombstones a node keeps.
+fn tombstones(world: &World, node: usize) -> i64 {
+    count(world, node, "SELECT count(*) FROM _whither_held WHERE col = 0 AND value = 0")
+}
+
+#[test]
+fn tombstones_go_once_everybody_has_seen_them_and_not_before() {
+    let mut world = world(6, 4);
+    schema(&mut world, 0, SCHEMA);
+    world.run_for(Duration::from_secs(1));
+    for id in 0..50 {
+        run(&mut world, id % 4, &format!("INSERT INTO services (id) VALUES ('s{id}')"));
+    }
+    world.run_for(Duration::from_secs(2));
+    world.crash(3);
+    run(&mut world, 0, "DELETE FROM services WHERE id < 's3'");
+    let deleted = {
+        world.run_for(Duration::from_secs(3));
+        tombstones(&world, 1)
+    };
+    assert!(deleted > 20, "{deleted}");
+    world.run_for(Duration::from_secs(600));
+    assert_eq!(tombstones(&world, 1), deleted, "one has not seen them");
+    // While it was away it had a row that the others deleted, and wrote to another.
+    world.boot(3);
+    run(&mut world, 3, "UPDATE services SET state = 'late' WHERE id = 's4'");
+    world.run_for(Duration::from_secs(600));
+    for node in 0..4 {
+        assert_eq!(tombstones(&world, node), 0, "n{node}");
+    }
+    checkers::tables_converged(&world);
+    assert_eq!(count(&world, 3, "SELECT count(*) FROM services WHERE id < 's3'"), 0);
+    // A node that comes now hears of none of it, and what is written goes on.
+    world.crash(2);
+    world.lose_database(2);
+    world.boot(2);
+    world.run_for(Duration::from_secs(5));
+    run(&mut world, 2, "INSERT INTO services (id, state) VALUES ('s1', 'again')");
+    world.run_for(Duration::from_secs(10));
+    checkers::tables_converged(&world);
+    assert_eq!(count(&world, 0, "SELECT count(*) FROM services WHERE id = 's1'"), 1);
+}
+
+#[test]
+fn tombstones_that_go_under_fire_bring_nobody_back() {
+    for seed in seeds().take(10) {
+        let mut world = live(seed, 4, 6);
+        world.run_for(Duration::from_secs(300));
+        for _ in 0..10 {
+            (0..6).for_each(|_| write(&mut world));
+            workload::live_on(&mut world, 3);
+            world.run_for(Duration::from_secs(40));
+        }
+        workload::settle(&mut world);
+        world.run_for(Duration::from_secs(400));
+        checkers::tables_converged(&world);
+        let collected: u64 = world.counters().iter().map(|counted| counted.tombstones_collected).sum();
+        assert!(collected > 0, "seed {seed}: some went");
+    }
+}
+
+#[test]
+fn a_node_that_was_away_for_too_long_takes_everything_anew() {
+    let mut world = world(8, 4);
+    schema(&mut world, 0, SCHEMA);
+    world.run_for(Duration::from_secs(1));
+    for id in 0..20 {
+        run(&mut world, id % 4, &format!("INSERT INTO services (id) VALUES ('s{id}')"));
+    }
+    world.run_for(Duration::from_secs(2));
+    world.crash(3);
+    run(&mut world, 0, "DELETE FROM services WHERE id < 's15'");
+    world.run_for(Duration::from_secs(26 * 60 * 60));
+    assert_eq!(tombstones(&world, 1), 0, "the others have done without it");
+    // One that comes meanwhile, with nothing, knows from the others what was dropped.
+    world.crash(2);
+    world.lose_database(2);
+    world.boot(2);
+    world.run_for(Duration::from_secs(10));
+    for node in [0, 1] {
+        world.crash(node);
+    }
+    world.boot(3);
+    world.run_for(Duration::from_secs(20));
+    let left = count(&world, 2, "SELECT count(*) FROM services");
+    assert_eq!(count(&world, 3, "SELECT count(*) FROM services"), left, "it does not keep the dead");
+    for node in [0, 1] {
+        world.boot(node);
+    }
+    run(&mut world, 3, "INSERT INTO services (id, state) VALUES ('s1', 'new')");
+    world.run_for(Duration::from_secs(20));
+    checkers::tables_converged(&world);
+    assert_eq!(count(&world, 0, "SELECT count(*) FROM services"), left + 1);
+}
+
+#[test]
+fn a_cluster_that_was_switched_off_for_days_keeps_everything() {
+    let mut world = world(9, 3);
+    schema(&mut world, 0, SCHEMA);
+    world.run_for(Duration::from_secs(1));
+    run(&mut world, 0, "INSERT INTO services (id) VALUES ('a'), ('b'), ('c')");
+    world.run_for(Duration::from_secs(2));
+    run(&mut world, 1, "DELETE FROM services WHERE id = 'b'");
+    world.run_for(Duration::from_secs(2));
+    (0..3).for_each(|node| world.stop(node));
+    world.run_for(Duration::from_secs(72 * 60 * 60));
+    (0..3).for_each(|node| world.boot(node));
+    world.run_for(Duration::from_secs(30));
+    checkers::tables_converged(&world);
+    assert_eq!(count(&world, 2, "SELECT count(*) FROM services"), 2);
+}
+
+/// A newcomer was once told again and again to forget what it had only just been given a part of.
+#[test]
+fn a_newcomer_that_needs_many_answers_gets_them_all_although_tombstones_were_dropped() {
+    let mut world = world(10, 3);
+    schema(&mut world, 0, SCHEMA);
+    world.run_for(Duration::from_secs(1));
+    for part in 0..20 {
+        let rows = (0..200).map(|id| format!("('s{part}-{id}', 'app')")).collect::<Vec<_>>().join(",");
+        run(&mut world, part % 3, &format!("INSERT INTO services (id, app) VALUES {rows}"));
+        world.run_for(Duration::from_millis(50));
+    }
+    run(&mut world, 0, "DELETE FROM services WHERE id LIKE 's3-%'");
+    world.run_for(Duration::from_secs(300));
+    assert_eq!(tombstones(&world, 0), 0, "they were dropped");
+    world.crash(2);
+    world.lose_database(2);
+    world.boot(2);
+    world.run_for(Duration::from_secs(20));
+    checkers::tables_converged(&world);
+    assert_eq!(count(&world, 2, "SELECT count(*) FROM services"), 3_800);
+    assert!(world.counters().iter().all(|counted| counted.tables_forgotten == 0), "nobody had to forget anything");
+}

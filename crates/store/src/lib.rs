@@ -35,4 +35,5 @@ mod writer;
 
 pub use error::{CommitError, OpenError};
 pub use journal::{BatchNumber, Journal, JournalConfig, Receipt, Report};
-pub use open::Store;
+pub use lock::DirLock;
+pub use open::{Store, create_directory};

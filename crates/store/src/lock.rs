@@ -6,13 +6,17 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 /// Held as long as the value lives; the operating system lets go when the process dies, however it dies.
-pub(crate) struct DirLock {
+#[derive(Debug)]
+pub struct DirLock {
     _file: File,
 }
 
 impl DirLock {
-    /// Takes the lock of a data directory, or says who has it.
-    pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
+    /// Takes the lock of a data directory, which must be there, or says who has it.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`], or the directory cannot be used.
+    pub fn take(dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join("whither.lock");
         let failed = |source| OpenError::Directory { path: path.clone(), source };
         // The file stays when the lock goes: removing it would let two agents lock two files of the same name.

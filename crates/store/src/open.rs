@@ -89,7 +89,10 @@ impl Store {
 
 /// Creates the directory for this user alone if it is missing. Returns it as an absolute path, which SQLite cannot
 /// mistake for a URI.
-fn create_directory(dir: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// It is not there and cannot be created.
+pub fn create_directory(dir: &Path) -> io::Result<PathBuf> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

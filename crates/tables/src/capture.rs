@@ -139,7 +139,10 @@ fn size_of_value(value: &Value) -> usize {
 }
 
 /// What SQLite holds, as a value of ours.
-pub(crate) fn value(raw: ValueRef<'_>) -> Result<Value> {
+///
+/// # Errors
+/// It is text that is not UTF-8.
+pub fn value(raw: ValueRef<'_>) -> Result<Value> {
     Ok(match raw {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Integer(number),

@@ -104,6 +104,28 @@ pub(crate) fn take_one(bytes: &[u8]) -> Option<Value> {
     take(&mut rest).filter(|_| rest.is_empty())
 }
 
+/// A key's values as bytes: equal keys are equal bytes.
+#[must_use]
+pub fn key_of(values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    values.iter().for_each(|value| put_key(&mut out, value));
+    out
+}
+
+/// Values as bytes: equal values are equal bytes.
+#[must_use]
+pub fn row_bytes(values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    values.iter().for_each(|value| put(&mut out, value));
+    out
+}
+
+/// The values of a key; as far as they can be read.
+#[must_use]
+pub fn key_values(mut key: &[u8]) -> Vec<Value> {
+    std::iter::from_fn(|| take(&mut key)).collect()
+}
+
 /// A value as bytes.
 pub(crate) fn one(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();

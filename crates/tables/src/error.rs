@@ -47,6 +47,14 @@ pub enum OpenError {
         /// What SQLite says.
         detail: String,
     },
+    /// The system does not let it be served.
+    #[error("{} cannot be served: {reason}", file.display())]
+    NoThread {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// It cannot be opened.
     #[error("{} cannot be opened: {source}", file.display())]
     Sqlite {

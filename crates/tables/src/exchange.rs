@@ -68,7 +68,13 @@ impl Tables {
     ///
     /// # Errors
     /// All since [`Tables::begin`] is to be rolled back.
-    pub fn mend(&mut self, wall: WallTime, complete: &Stretches, body: &[u8]) -> Result<Applied, Fault> {
+    pub fn mend(
+        &mut self,
+        wall: WallTime,
+        complete: &Stretches,
+        collected: &Stretches,
+        body: &[u8],
+    ) -> Result<Applied, Fault> {
         let Ok(told) = RepairWire::decode(body) else { return Ok(Applied::Not(NotApplied::Malformed)) };
         let Some(said) = self.read_rows(told.rows, None)? else { return Ok(Applied::Not(NotApplied::Malformed)) };
         let authors = said.iter().flat_map(|said| {
@@ -80,6 +86,7 @@ impl Tables {
         }
         self.join_all(said)?;
         self.clock.observe(latest);
+        self.note_collected(collected)?;
         let mut new = false;
         for (origin, stretches) in complete {
             for (first, last) in stretches {
@@ -133,16 +140,86 @@ impl Tables {
         let mut cells = Vec::with_capacity(values.len() + row.others.len());
         for (column, value) in columns.iter().zip(values) {
             let Some(author) = author else { return Ok(None) };
-            cells.push((*column, value, author));
+            if !self.schema.collected.contains(column) {
+                cells.push((*column, value, author));
+            }
         }
         for CellWire { column, value, author } in &row.others {
             let (Some(author), Some(value)) = (author.as_ref().and_then(read_author), encode::take_one(value)) else {
                 return Ok(None);
             };
-            cells.push((self.schema.number_column(&self.conn, table, column)?, value, author));
+            let column = self.schema.number_column(&self.conn, table, column)?;
+            if !self.schema.collected.contains(&column) {
+                cells.push((column, value, author));
+            }
         }
         let sound = !row.key.is_empty() && row.key.len() <= KEY_BYTES_MAX;
         Ok(sound.then_some(Said { table, key: row.key, life, cells }))
+    }
+
+    /// Drops tombstones of these transactions: everybody has seen them. Returns how many.
+    ///
+    /// # Errors
+    /// All since [`Tables::begin`] is to be rolled back.
+    pub fn collect(&mut self, upto: &Stretches) -> Result<u64, Fault> {
+        let mut dropped = 0;
+        // A tombstone beside which newer cells wait for the row to live again still says that older ones are void.
+        let text = "DELETE FROM _whither_held AS h WHERE origin = ?1 AND seq BETWEEN ?2 AND ?3 AND col = 0 AND value = 0 \
+                    AND NOT EXISTS (SELECT 1 FROM _whither_held AS o WHERE o.tbl = h.tbl AND o.key = h.key AND o.col <> 0)";
+        for (origin, stretches) in upto {
+            let Some(id) = self.origins.known_id(*origin) else { continue };
+            for (first, last) in stretches {
+                let mut statement = self.conn.prepare_cached(text)?;
+                dropped += statement.execute(params![id, first.cast_signed(), last.cast_signed()])? as u64;
+            }
+        }
+        self.note_collected(upto)?;
+        if dropped > 0 {
+            self.holding = marks::holding(&self.conn)?;
+        }
+        Ok(dropped)
+    }
+
+    fn note_collected(&mut self, upto: &Stretches) -> Result<(), Fault> {
+        let text = "UPDATE _whither_origins SET collected = max(collected, ?2) WHERE id = ?1";
+        for (origin, stretches) in upto {
+            let id = self.origins.id(&self.conn, *origin)?;
+            let last = stretches.last().map_or(0, |(_, last)| *last);
+            self.conn.prepare_cached(text)?.execute(params![id, last.cast_signed()])?;
+        }
+        Ok(())
+    }
+
+    /// Up to where tombstones have been dropped, here or where this came from.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn collected(&self) -> Result<Stretches, Fault> {
+        let mut statement = self.conn.prepare("SELECT id, collected FROM _whither_origins WHERE collected > 0")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut collected = Vec::new();
+        for row in rows {
+            let (id, upto) = row?;
+            collected.extend(self.origins.of(id).map(|origin| (origin, vec![(1, upto.cast_unsigned())])));
+        }
+        Ok(collected)
+    }
+
+    /// Forgets all rows, and that anything was seen. The schema stays, and numbers of transactions go on.
+    ///
+    /// # Errors
+    /// All since [`Tables::begin`] is to be rolled back.
+    pub fn forget(&mut self) -> Result<(), Fault> {
+        for table in self.schema.tables.values().filter(|table| table.ix != SCHEMA) {
+            self.conn.execute(&format!("DELETE FROM {}", crate::sql_text::quoted(&table.shown)), [])?;
+        }
+        self.conn.execute("DELETE FROM _whither_clock WHERE tbl <> ?1", [SCHEMA.0])?;
+        self.conn.execute("DELETE FROM _whither_held", [])?;
+        self.origins.forget(&self.conn)?;
+        self.holding.clear();
+        self.touched.clear();
+        self.schema_changed = true;
+        Ok(())
     }
 
     /// What is known here of `missing`, the oldest of each author first, up to about `bytes_max`.

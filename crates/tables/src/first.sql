@@ -9,6 +9,8 @@ CREATE TABLE _whither_origins (
     node INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
     ranges BLOB NOT NULL DEFAULT x'',
+    -- Up to which of its transactions tombstones have been dropped.
+    collected INTEGER NOT NULL DEFAULT 0,
     UNIQUE (node, epoch)
 );
 

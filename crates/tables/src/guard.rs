@@ -2,7 +2,7 @@
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Result};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lets the agent's own statements through, and says why it refused one of a user's.
@@ -10,10 +10,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Guard {
     foreign: Arc<AtomicBool>,
     reason: Arc<Mutex<Option<String>>>,
+    /// Looks that are left of the present transaction; zero: it has taken too long, or none is under way.
+    left: Arc<AtomicU64>,
 }
+
+/// How many steps of SQLite's machine pass between two looks.
+const STEPS_PER_LOOK: i32 = 100_000;
+/// Steps that one client's transaction may take: some seconds. Counted and not timed, so that it is the same in every run.
+const STEPS_MAX: u64 = 300_000_000;
 
 impl Guard {
     pub(crate) fn install(&self, conn: &mut Connection) -> Result<()> {
+        let left = Arc::clone(&self.left);
+        let look = move || {
+            let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            before == Ok(1)
+        };
+        conn.progress_handler(STEPS_PER_LOOK, Some(look))?;
         let guard = self.clone();
         conn.authorizer(Some(move |asked: AuthContext<'_>| {
             if !guard.foreign.load(Ordering::Relaxed) {
@@ -27,6 +40,16 @@ impl Guard {
                 }
             }
         }))
+    }
+
+    /// A client's transaction begins: it may take so many steps.
+    pub(crate) fn begin(&self) {
+        self.left.store(STEPS_MAX / u64::from(STEPS_PER_LOOK.unsigned_abs()), Ordering::Relaxed);
+    }
+
+    /// It is over: what follows is the agent's own, and takes as long as it takes. Returns whether it had taken too long.
+    pub(crate) fn end(&self) -> bool {
+        self.left.swap(u64::MAX, Ordering::Relaxed) == 0
     }
 
     /// What is prepared in `prepare` is a user's.

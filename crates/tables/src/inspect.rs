@@ -2,6 +2,7 @@
 
 use crate::encode;
 use crate::error::Fault;
+use crate::merge::Said;
 use crate::schema::TableIx;
 use crate::sql_text::quoted;
 use crate::tables::Tables;
@@ -14,19 +15,34 @@ impl Tables {
     /// # Errors
     /// The database cannot be read.
     pub fn listing(&self) -> Result<Vec<String>, Fault> {
+        self.lines(true)
+    }
+
+    /// The same without tombstones beside which there is nothing: each node drops them when it knows that it may.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn living(&self) -> Result<Vec<String>, Fault> {
+        self.lines(false)
+    }
+
+    fn lines(&self, tombstones: bool) -> Result<Vec<String>, Fault> {
         let mut lines = Vec::new();
         for (name, ix) in self.schema.names.iter().filter(|(_, ix)| !self.schema.dropped.contains(ix)) {
             for key in self.all_keys(*ix)? {
-                lines.push(self.line(name, *ix, &key)?);
+                let state = self.state_of(*ix, &key)?;
+                let bare = state.cells.is_empty() && state.life.is_some_and(|(_, alive)| !alive);
+                if tombstones || !bare {
+                    lines.push(self.line(name, &state));
+                }
             }
         }
         lines.sort();
         Ok(lines)
     }
 
-    fn line(&self, name: &str, ix: TableIx, key: &[u8]) -> Result<String, Fault> {
-        let state = self.state_of(ix, key)?;
-        let mut line = format!("{name} {}", values_in_words(key));
+    fn line(&self, name: &str, state: &Said) -> String {
+        let mut line = format!("{name} {}", values_in_words(&state.key));
         line.push_str(&match state.life {
             Some((author, alive)) => format!(" {} {}", if alive { "lives" } else { "died" }, author.in_words()),
             None => " unborn".into(),
@@ -41,7 +57,7 @@ impl Tables {
         }
         cells.sort();
         line.extend(cells);
-        Ok(line)
+        line
     }
 
     fn all_keys(&self, ix: TableIx) -> Result<BTreeSet<Vec<u8>>, Fault> {

@@ -20,17 +20,21 @@ mod open;
 mod origins;
 mod schema;
 mod schema_change;
-mod sql_text;
+pub mod sql_text;
 mod tables;
 mod transact;
 mod wire;
 
+pub use capture::value;
 pub use clock::{AHEAD_MAX, Ahead, Stamp};
+pub use encode::{key_of, key_values, row_bytes};
 pub use error::{BadSchema, BadStatement, Fault, NotApplied, OpenError, Refused};
 pub use exchange::{Applied, Repair};
+pub use marks::Param;
+pub use open::recognise;
 pub use schema_change::{SchemaChange, SchemaRefused, SchemaStep};
 pub use tables::{Tables, Touched};
-pub use transact::Done;
+pub use transact::{Done, bind, in_words};
 
 /// Largest encoded transaction. One that is larger has to be cut by whoever makes it.
 pub const TRANSACTION_BYTES_MAX: usize = 16 << 20;

@@ -141,8 +141,8 @@ pub(crate) fn holding(conn: &Connection) -> Result<std::collections::BTreeSet<Ta
 }
 
 /// A value as a parameter.
-#[derive(Debug)]
-pub(crate) struct Param<'a>(pub(crate) &'a Value);
+#[derive(Clone, Copy, Debug)]
+pub struct Param<'a>(pub &'a Value);
 
 impl rusqlite::ToSql for Param<'_> {
     fn to_sql(&self) -> Result<rusqlite::types::ToSqlOutput<'_>> {

@@ -132,6 +132,19 @@ impl From<rusqlite::Error> for Identity {
     }
 }
 
+/// Whether a database holds users' tables, in a layout that is known here. Nothing is changed.
+///
+/// # Errors
+/// What it is instead; or that it is damaged.
+pub fn recognise(conn: &Connection, file: &Path) -> Result<(), OpenError> {
+    match identify(conn, file) {
+        Ok(0) => Err(OpenError::Foreign(file.to_owned())),
+        Ok(_) => Ok(()),
+        Err(Identity::Open(error)) => Err(error),
+        Err(Identity::Sqlite(source)) => Err(OpenError::Sqlite { file: file.to_owned(), source }),
+    }
+}
+
 /// Whose database this is, without changing it. Returns its layout; zero for an empty file.
 fn identify(conn: &Connection, file: &Path) -> Result<i32, Identity> {
     conn.busy_timeout(BUSY)?;

@@ -73,6 +73,13 @@ impl Origins {
         Ok(new)
     }
 
+    /// Forgets that anything was seen of anybody.
+    pub(crate) fn forget(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        self.known.values_mut().for_each(|author| author.seen = Ranges::default());
+        self.dirty.clear();
+        conn.execute("UPDATE _whither_origins SET ranges = x'', collected = 0", []).map(drop)
+    }
+
     /// The last that was seen of `origin`.
     pub(crate) fn last(&self, origin: Origin) -> u64 {
         self.known.get(&origin).and_then(|author| author.seen.as_slice().last()).map_or(0, |(_, last)| *last)

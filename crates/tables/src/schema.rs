@@ -198,6 +198,8 @@ pub(crate) struct Schema {
     pub(crate) names: BTreeMap<String, TableIx>,
     /// Columns that were ever heard of.
     pub(crate) columns: BTreeMap<(TableIx, String), ColumnIx>,
+    /// Columns that are gone for good: what is said of them is of no use.
+    pub(crate) collected: std::collections::BTreeSet<ColumnIx>,
     /// Tables that were dropped: what is said of them is of no use.
     pub(crate) dropped: std::collections::BTreeSet<TableIx>,
 }
@@ -216,7 +218,10 @@ impl Schema {
             let name: String = row.get(2)?;
             schema.columns.insert((table, name.clone()), ix);
             let state: String = row.get(8)?;
-            if state == "heard" {
+            if state == "collected" {
+                schema.collected.insert(ix);
+            }
+            if state == "heard" || state == "collected" {
                 continue;
             }
             let kind = Kind { declared: row.get(4)?, not_null: row.get(5)?, default: row.get(6)?, key: row.get(7)? };

@@ -41,6 +41,8 @@ pub enum SchemaStep {
     CreateIndex(String),
     /// An index is there no more.
     DropIndex(String),
+    /// What was dropped before, and only hidden since, goes for good.
+    Collect(String),
 }
 
 impl fmt::Display for SchemaStep {
@@ -54,6 +56,7 @@ impl fmt::Display for SchemaStep {
             Self::DropTable(table) => write!(f, "drop table {table}"),
             Self::CreateIndex(index) => write!(f, "create index {index}"),
             Self::DropIndex(index) => write!(f, "drop index {index}"),
+            Self::Collect(what) => write!(f, "collect {what}"),
         }
     }
 }
@@ -80,7 +83,7 @@ impl Tables {
         Ok(draft.steps)
     }
 
-    /// Changes the schema as `sql` says: `CREATE TABLE`, `CREATE INDEX`, `ALTER TABLE` and `DROP`. What is so already stays, so the
+    /// Changes the schema as `sql` says: `CREATE TABLE`, `CREATE INDEX`, `ALTER TABLE`, `DROP`, and `VACUUM`, which collects what was dropped. What is so already stays, so the
     /// same text may be given again. Between [`Tables::begin`] and [`Tables::commit`].
     ///
     /// # Errors
@@ -153,9 +156,10 @@ struct SchemaRow {
     fallback: Option<String>,
     key: u32,
     place: u32,
-    /// `live`, or `dropped`.
+    /// `live`; `dropped`: hidden, and still merged; `collected`: gone for good.
     state: String,
 }
 
 const LIVE: &str = "live";
 const DROPPED: &str = "dropped";
+const COLLECTED: &str = "collected";

@@ -3,24 +3,27 @@
 use whither_model::sql::Value;
 
 /// An identifier, quoted.
-pub(crate) fn quoted(name: &str) -> String {
+#[must_use]
+pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A piece of SQL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Token<'a> {
-    pub(crate) kind: TokenKind,
-    pub(crate) text: &'a str,
+pub struct Token<'a> {
+    /// What it is.
+    pub kind: TokenKind,
+    /// As it stands there.
+    pub text: &'a str,
     /// The line it is in, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// Where it begins.
-    pub(crate) at: usize,
+    pub at: usize,
 }
 
 /// What a token is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TokenKind {
+pub enum TokenKind {
     /// A keyword or a name without quotes.
     Word,
     /// A name in quotes.
@@ -33,12 +36,14 @@ pub(crate) enum TokenKind {
 
 impl Token<'_> {
     /// Whether it is this keyword.
-    pub(crate) fn is(&self, keyword: &str) -> bool {
+    #[must_use]
+    pub fn is(&self, keyword: &str) -> bool {
         self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(keyword)
     }
 
     /// The name it stands for.
-    pub(crate) fn name(&self) -> Option<String> {
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
         match self.kind {
             TokenKind::Word => Some(self.text.to_owned()),
             TokenKind::Quoted => {
@@ -55,7 +60,8 @@ impl Token<'_> {
 }
 
 /// The tokens of SQL, comments left out.
-pub(crate) fn tokens(sql: &str) -> Vec<Token<'_>> {
+#[must_use]
+pub fn tokens(sql: &str) -> Vec<Token<'_>> {
     let bytes = sql.as_bytes();
     let mut found = Vec::new();
     let (mut at, mut line) = (0, 1);
@@ -99,7 +105,8 @@ fn quote_length(rest: &str, quote: u8) -> usize {
 }
 
 /// SQL cut into statements, each with its tokens and its text without the semicolon.
-pub(crate) fn statements(sql: &str) -> Vec<(Vec<Token<'_>>, &str)> {
+#[must_use]
+pub fn statements(sql: &str) -> Vec<(Vec<Token<'_>>, &str)> {
     let all = tokens(sql);
     let mut found = Vec::new();
     for part in all.split(|token| token.text == ";") {
@@ -110,7 +117,8 @@ pub(crate) fn statements(sql: &str) -> Vec<(Vec<Token<'_>>, &str)> {
 }
 
 /// The value of a literal; `None` if `text` is anything else.
-pub(crate) fn literal(text: &str) -> Option<Value> {
+#[must_use]
+pub fn literal(text: &str) -> Option<Value> {
     let text = text.trim();
     let inner = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).map_or(text, str::trim);
     if inner.eq_ignore_ascii_case("null") {

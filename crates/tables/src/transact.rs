@@ -27,13 +27,22 @@ impl Tables {
     /// Executes statements, all of them or none. Between [`Tables::begin`] and [`Tables::commit`].
     ///
     /// # Errors
-    /// [`Refused`]: nothing of it was done. After [`Refused::Fault`] the whole of what was begun is to be rolled back.
+    /// [`Refused`]: nothing of it was done. After [`Refused::Fault`] the whole of what was begun is to be rolled back; and if
+    /// [`Tables::is_open`] says so, SQLite itself has done that.
     pub fn transact(&mut self, wall: WallTime, statements: &[Statement]) -> Result<Done, Refused> {
         self.tell_apart(|tables| {
             tables.watch.begin();
+            tables.guard.begin();
             let outcome = tables.execute_all(statements);
+            let took_too_long = tables.guard.end();
             let net = tables.watch.end(&tables.schema);
-            let results = outcome?;
+            let results = match outcome {
+                Err(Refused::Statement(bad)) if took_too_long => {
+                    let what = "takes too long; nothing else could be written meanwhile: make several of it".into();
+                    return Err(Refused::Statement(BadStatement { index: bad.index, what }));
+                }
+                outcome => outcome?,
+            };
             let net = net.map_err(|max| Refused::TooLarge { bytes: max, max })?;
             let transaction = tables.conclude(wall, net)?;
             Ok(Done { results, transaction })
@@ -49,6 +58,10 @@ impl Tables {
             if self.concluding {
                 self.reload()?;
             }
+        }
+        if !self.is_open() {
+            // SQLite rolls everything back when a statement that writes is interrupted, or finds no room.
+            self.roll_back()?;
         }
         if self.is_open() {
             self.conn.prepare_cached("RELEASE one")?.execute([])?;
@@ -179,7 +192,7 @@ impl Tables {
 ///
 /// # Errors
 /// What is wrong with them.
-pub(crate) fn bind(prepared: &mut Prepared<'_>, params: &Params) -> Result<(), String> {
+pub fn bind(prepared: &mut Prepared<'_>, params: &Params) -> Result<(), String> {
     let wanted = prepared.parameter_count();
     let set = |prepared: &mut Prepared<'_>, at: usize, value: &Value| {
         prepared.raw_bind_parameter(at, Param(value)).map_err(|error| error.to_string())
@@ -257,8 +270,9 @@ fn is_fault(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// What SQLite says, without what only a programmer needs.
-pub(crate) fn in_words(error: &rusqlite::Error, reason: Option<String>) -> String {
+/// What SQLite says, without what only a programmer needs; or the `reason` of whoever refused it.
+#[must_use]
+pub fn in_words(error: &rusqlite::Error, reason: Option<String>) -> String {
     match (reason, error) {
         (Some(reason), _) => reason,
         (None, rusqlite::Error::SqliteFailure(_, Some(text))) => text.clone(),

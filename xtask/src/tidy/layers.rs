@@ -29,7 +29,8 @@ const LAYERS: &[(&str, May)] = &[
     ("checks", May::Only(&["model"])),            // Probes addresses; knows no catalog and no surface.
     ("sql", May::Only(&["model", "directory", "tables"])), // Asks and writes users' tables; knows no peer and no surface.
     ("node", May::Only(&["model", "replica", "store", "transport", "directory", "sql"])), // Joins them; knows no surface.
-    ("api-*", May::Only(&["model", "directory"])), // An API never meets the node, nor another API.
+    ("api-pg", May::Only(&["model", "directory", "tables"])), // As all APIs; its tests stand on tables, for they execute SQL.
+    ("api-*", May::Only(&["model", "directory"])),            // An API never meets the node, nor another API.
     ("sim", May::Only(&["model", "gossip", "replica", "directory", "population", "tables"])), // Takes the place of node, store and transport.
     ("proof", May::Only(&["model", "gossip", "replica", "sim", "population"])), // Papers' protocols beside ours.
     ("cli", May::AllBut(&["proof", "bench"])), // Composes the program; ships no test rig.
@@ -43,6 +44,7 @@ const KEPT_OUT: &[(&str, &[&str])] = &[("replica", &["tokio", "quinn", "rusqlite
 const AT_HOME: &[(&str, &[&str])] = &[
     ("axum", &["api-http"]),
     ("hickory", &["api-dns"]),
+    ("pgwire", &["api-pg"]),
     ("quinn", &["transport"]),
     ("rusqlite", &["store", "tables", "sql"]),
     ("utoipa", &["api-http"]),

@@ -38,6 +38,14 @@ Whither: where services are at this moment, and how sure that is.
   DELETE /v1/sessions/{session}                              end it
   GET    /v1/watch/{namespace}/{service}                     be told what changes
   GET    /v1/watch                                           the same for everything
+  POST   /v1/transactions                                    execute SQL that writes users' tables
+  GET    /v1/transactions/{place}                            whether this node has one; ?wait=SECONDS
+  POST   /v1/queries                                         ask in SQL, of users' tables and the catalog
+  POST   /v1/subscriptions                                   be told what changes in a question's answer
+  POST   /v1/updates/{table}                                 be told which rows of a table are written
+  POST   /v1/schema                                          change users' tables; ?plan=true only says how
+  GET    /v1/tables                                          what there is of them
+  GET    /v1/backup                                          a copy of all of them, an SQLite database
   GET    /v1/nodes                                           the cluster
   GET    /v1/lag                                             how long what other nodes say takes to get here
   POST   /v1/join                                            look for a cluster
@@ -86,6 +94,9 @@ pub(super) struct HealthOut<'a> {
     cluster: Option<&'a str>,
     /// What the disk's problem is; null when it has none.
     disk: Option<&'a str>,
+    /// What is wrong with schema files or scheduled backups of users' tables; null when nothing is. Nobody need be sent elsewhere
+    /// for that, so it does not degrade the node.
+    tables: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -129,6 +140,7 @@ pub(super) async fn health(State(app): State<Arc<App>>, uri: Uri) -> Answered {
         nodes: NodeCounts { alive, suspect, down, left },
         cluster: cluster.as_deref().map(String::as_str),
         disk: disk.as_deref().map(String::as_str),
+        tables: directory.vitals().tables_problem(),
     });
     Ok(answer::read(&app, age, view.index(), body).map(Body::new))
 }

@@ -10,6 +10,7 @@ mod register;
 mod renewals;
 mod resolve;
 mod session;
+mod sql;
 mod status;
 mod watch;
 
@@ -57,6 +58,7 @@ pub(crate) struct App {
         (name = "resolve", description = "Ask where services are"),
         (name = "register", description = "Say where instances are, and how they are"),
         (name = "watch", description = "Be told what changes"),
+        (name = "sql", description = "Users' own tables, and the catalog beside them"),
         (name = "cluster", description = "The nodes"),
         (name = "about", description = "The node that answers"),
     )
@@ -83,6 +85,14 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
         .routes(routes!(membership::maintenance))
         .routes(routes!(watch::service))
         .routes(routes!(watch::catalog))
+        .routes(routes!(sql::transactions))
+        .routes(routes!(sql::acknowledged::seen))
+        .routes(routes!(sql::queries))
+        .routes(routes!(sql::watching::subscriptions))
+        .routes(routes!(sql::watching::updates))
+        .routes(routes!(sql::schema))
+        .routes(routes!(sql::tables))
+        .routes(routes!(sql::backup::backup))
         .routes(routes!(about::health))
         .routes(routes!(status::status))
         .routes(routes!(about::metrics))

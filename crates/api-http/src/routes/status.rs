@@ -37,6 +37,8 @@ pub(super) struct StatusOut<'a> {
     cluster: Option<&'a str>,
     /// What the disk's problem is; null when it has none.
     disk: Option<&'a str>,
+    /// What is wrong with schema files or scheduled backups of users' tables; null when nothing is.
+    tables: Option<String>,
     /// This node is out of service, with all its instances.
     maintenance: bool,
     /// How many instances have each status.
@@ -101,6 +103,7 @@ pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
         index: Text(directory.cursor(view.index())),
         cluster: cluster.as_deref().map(String::as_str),
         disk: disk.as_deref().map(String::as_str),
+        tables: directory.vitals().tables_problem(),
         maintenance: view.node(identity.node).is_some_and(|node| node.member.maintenance),
         instances: Status::ALL.into_iter().map(|status| (status.as_str(), counts.of_status(status))).collect(),
         protected,

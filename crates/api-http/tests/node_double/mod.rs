@@ -1,6 +1,8 @@
 //! Stands in for the node, and only because layering forbids the real one here: an API crate may not know `node`. It
 //! carries out commands on a map and publishes what came of them. Tests with real agents live with the node and the CLI.
 
+pub(crate) mod tables;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

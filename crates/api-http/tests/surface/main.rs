@@ -9,6 +9,7 @@ mod reads;
 mod refusals;
 mod sessions;
 mod sockets;
+mod tables;
 mod unix;
 mod watches;
 mod wire;

@@ -210,7 +210,7 @@ async fn nodes_and_health_tell_who_answers() {
     let healthy = json!({
         "status": "ok", "node": "000000000000000a", "name": "a", "epoch": 3, "software": "0.1.0", "age_ms": 1000,
         "index": nodes["index"], "services": 1, "instances": 1,
-        "nodes": {"alive": 1, "suspect": 1, "down": 0, "left": 0}, "cluster": null, "disk": null
+        "nodes": {"alive": 1, "suspect": 1, "down": 0, "left": 0}, "cluster": null, "disk": null, "tables": null
     });
     assert_eq!(ask(&routes, "GET /v1/health").await.json(), healthy);
     node.directory.vitals().set_disk_problem(Some("no space left".into()));

@@ -97,6 +97,7 @@ impl Crew {
         }
         // Deaths are expected here, and thirty agents would each log each of them.
         command.args(["agent", "--name", &format!("host-{agent}"), "--log-level", "error", "--dns-enabled", "false"]);
+        command.args(["--postgres-enabled", "false"]);
         command.arg("--data-dir").arg(&data_dir).arg("--secret-file").arg(self.scratch.path().join("cluster.secret"));
         command.args(["--peers-bind", &peers_address(agent).to_string()]);
         command.args(["--http-bind", &http_address(agent).to_string(), "--region", &self.regions[agent]]);

@@ -1,9 +1,10 @@
 //! Why an agent gave no answer.
 
+use super::AgentAddress;
 use super::wire::Problem;
-use super::{AgentAddress, TIMEOUT};
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -76,8 +77,8 @@ impl ApiError {
         Self::Unreachable { agent, why, next }
     }
 
-    /// The error for what the HTTP client says.
-    pub(super) fn of(agent: &AgentAddress, error: ureq::Error) -> Self {
+    /// The error for what the HTTP client says, whose patience lasted so long.
+    pub(super) fn of(agent: &AgentAddress, error: ureq::Error, patience: Duration) -> Self {
         let agent = agent.clone();
         match error {
             ureq::Error::Io(error) => match error.kind() {
@@ -94,7 +95,9 @@ impl ApiError {
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
                 Self::unreachable(agent, "no reply to the attempt to connect".into(), io::ErrorKind::TimedOut)
             }
-            ureq::Error::Timeout(_) => Self::Broken { agent, why: format!("no answer within {} s", TIMEOUT.as_secs()) },
+            ureq::Error::Timeout(_) => {
+                Self::Broken { agent, why: format!("no answer within {} s", patience.as_secs()) }
+            }
             ureq::Error::BodyExceedsLimit(limit) => {
                 Self::Foreign { agent, why: format!("its answer is longer than {} MiB", limit >> 20) }
             }

@@ -186,7 +186,7 @@ fn a_socket_without_an_agent_is_told_by_what_is_wrong_with_it() {
     // Made up: root, as whom tests may run, is let in everywhere.
     let agent = AgentAddress::Socket(path.clone());
     let denied = std::io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error());
-    let said = ApiError::of(&agent, ureq::Error::Io(denied)).to_string();
+    let said = ApiError::of(&agent, ureq::Error::Io(denied), TIMEOUT).to_string();
     assert!(said.contains("(permission denied); this user may not connect"), "{said}");
 }
 

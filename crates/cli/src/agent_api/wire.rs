@@ -183,6 +183,9 @@ pub(crate) struct AgentStatus {
     pub(crate) cluster: Option<String>,
     #[serde(default)]
     pub(crate) disk: Option<String>,
+    /// What is wrong with schema files or scheduled backups.
+    #[serde(default)]
+    pub(crate) tables: Option<String>,
     #[serde(default)]
     pub(crate) maintenance: bool,
     pub(crate) instances: std::collections::BTreeMap<String, u64>,
@@ -430,6 +433,9 @@ pub(crate) struct AgentHealth {
     pub(crate) nodes: NodeCounts,
     #[serde(default)]
     pub(crate) disk: Option<String>,
+    /// What is wrong with schema files or scheduled backups.
+    #[serde(default)]
+    pub(crate) tables: Option<String>,
     /// What keeps it apart from its cluster.
     #[serde(default)]
     pub(crate) cluster: Option<String>,

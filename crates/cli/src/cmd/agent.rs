@@ -2,9 +2,10 @@
 
 use crate::agent::checks::CheckPlan;
 use crate::agent::{Agent, Parts};
-use crate::config::{self, ChecksConfig, Config, LogConfig, LogFormat, Overrides, SeedHost};
+use crate::config::{self, ChecksConfig, Config, LogConfig, LogFormat, Overrides, PostgresConfig, SeedHost};
 use anyhow::Context;
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,10 +23,11 @@ use whither_transport::ClusterSecret;
 
 When it serves, a new node after its first exchange with the cluster (or two seconds),
 it prints one line on standard output:
-  ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"socket\":…,\"dns\":…}
+  ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"socket\":…,\"dns\":…,\"postgres\":…}
 The socket is a file: `--agent unix:PATH` asks it, without a port, DNS or a peer.
 SIGTERM and SIGINT stop it politely: peers hear a goodbye, its instances stay as they
 are for a minute and last known after that. `whither leave` takes them along.
+SIGHUP has it read the files of tables.schema again.
 The order in which options win: flag, environment, file, default. All of them: docs/config.md.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -89,6 +91,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         };
         (dns.bind, answers)
     });
+    let postgres = config.postgres.map(postgres).transpose()?;
     let checks = check_plan(config.checks)?;
     let node = whither_node::Config {
         name: config.node.name,
@@ -104,7 +107,37 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         group_window: config.timing.group_window,
         database_pages_max: None,
     };
-    Ok(Parts { node, http: config.http.map(|http| http.bind), socket: config.socket, dns, checks })
+    Ok(Parts {
+        node,
+        http: config.http.map(|http| http.bind),
+        socket: config.socket,
+        dns,
+        postgres,
+        checks,
+        tables: config.tables,
+    })
+}
+
+fn postgres(config: PostgresConfig) -> anyhow::Result<(SocketAddr, whither_api_pg::Config)> {
+    let file = |option: &'static str, path: &Path| {
+        std::fs::read(path).with_context(|| format!("postgres.{option}: {} cannot be read", path.display()))
+    };
+    let tls = match &config.tls {
+        Some((certificate, key)) => {
+            let (certificate, key) = (file("tls_cert", certificate)?, file("tls_key", key)?);
+            Some(whither_api_pg::Tls::from_pem(&certificate, &key)?)
+        }
+        None => None,
+    };
+    let mut users = Vec::with_capacity(config.users.len());
+    for user in config.users {
+        let context = || format!("postgres.user: the password_file of {:?} cannot be read", user.name);
+        let password = user.password.read().with_context(context)?;
+        users.push(whither_api_pg::User { name: user.name, password, writes: user.writes });
+    }
+    let auth = if users.is_empty() { whither_api_pg::Auth::Trust } else { whither_api_pg::Auth::Users(users) };
+    let speaks = whither_api_pg::Config { auth, read_only: config.read_only, tls, ..whither_api_pg::Config::default() };
+    Ok((config.bind, speaks))
 }
 
 fn check_plan(config: ChecksConfig) -> anyhow::Result<CheckPlan> {
@@ -137,17 +170,28 @@ async fn serve(parts: Parts) -> anyhow::Result<ExitCode> {
     // Before anything runs, so that a signal sent early is not missed.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let newcomer = !parts.node.seeds.is_empty();
     let mut agent = Agent::start(parts).await?;
     if newcomer && agent.directory().view().service_count() == 0 {
         // It answers already, but of a cluster it has heard nothing of: whoever waits to be told should not be told yet.
         drop(tokio::time::timeout(FIRST_EXCHANGE, first_exchange(agent.directory())).await);
     }
+    if let Some(applying) = agent.apply_schema() {
+        // Whoever waits to be told finds the tables, unless they take long to make.
+        drop(tokio::time::timeout(FIRST_EXCHANGE, applying).await);
+    }
     announce(&agent)?;
-    let why = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        problem = agent.ended() => return Err(problem.into()),
+    let why = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hangup.recv() => match agent.apply_schema() {
+                Some(_) => tracing::info!("SIGHUP: reading the schema files again"),
+                None => tracing::info!("SIGHUP: nothing to read again, tables.schema names no file"),
+            },
+            problem = agent.ended() => return Err(problem.into()),
+        }
     };
     tracing::info!("{why}: saying goodbye");
     tokio::select! {
@@ -182,11 +226,13 @@ fn announce(agent: &Agent) -> anyhow::Result<()> {
         "http": agent.http().map(|address| address.to_string()),
         "socket": agent.socket().map(Path::to_string_lossy),
         "dns": agent.dns().map(|address| address.to_string()),
+        "postgres": agent.postgres().map(|address| address.to_string()),
     });
     tracing::info!(
         http = agent.http().map(tracing::field::display),
         socket = agent.socket().map(|path| tracing::field::display(path.display())),
         dns = agent.dns().map(tracing::field::display),
+        postgres = agent.postgres().map(tracing::field::display),
         "serving"
     );
     let mut out = std::io::stdout();

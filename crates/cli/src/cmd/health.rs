@@ -55,6 +55,10 @@ fn describe(health: &AgentHealth, colour: bool) -> String {
             health.cluster.as_deref().map_or_else(|| "ok".into(), |text| Tone::Bad.paint(&visible(text), colour)),
         ),
         ("disk", health.disk.as_deref().map_or_else(|| "ok".into(), |text| Tone::Bad.paint(&visible(text), colour))),
+        (
+            "tables",
+            health.tables.as_deref().map_or_else(|| "ok".into(), |text| Tone::Bad.paint(&visible(text), colour)),
+        ),
     ];
     lines.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
 }

@@ -48,6 +48,7 @@ fn describe(status: &AgentStatus, style: Style) -> String {
         ),
         ("cluster", status.cluster.as_deref().map_or_else(|| "ok".into(), bad)),
         ("disk", status.disk.as_deref().map_or_else(|| "ok".into(), bad)),
+        ("tables", status.tables.as_deref().map_or_else(|| "ok".into(), bad)),
     ];
     if status.maintenance {
         lines.push(("this host", bad("in maintenance: nothing new is sent to the instances of this node")));

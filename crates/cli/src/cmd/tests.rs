@@ -41,8 +41,17 @@ pub(super) struct Done {
 }
 
 fn run_with(line: &str, replies: Vec<Reply>, width: Option<usize>) -> Done {
+    run_words(arguments(line), replies, width)
+}
+
+/// As [`run_at`], for words that have spaces in them.
+pub(super) fn run_as_typed(words: &[&str], replies: Vec<Reply>) -> Done {
+    run_words(std::iter::once("whither").chain(words.iter().copied()).map(OsString::from).collect(), replies, None)
+}
+
+fn run_words(words: Vec<OsString>, replies: Vec<Reply>, width: Option<usize>) -> Done {
     let script = Script::new(replies);
-    let (parsed, _) = cli::parse(arguments(line)).unwrap();
+    let (parsed, _) = cli::parse(words).unwrap();
     let (out, err) = (Buffer::default(), Buffer::default());
     let mut console = Console::to(out.clone(), err.clone());
     console.style = Style { colour: false, width };
@@ -63,6 +72,9 @@ fn run_with(line: &str, replies: Vec<Reply>, width: Option<usize>) -> Done {
         Command::Leave(args) => leave::run(args, &mut session),
         Command::Lag(args) => lag::run(args, &mut session),
         Command::Health(args) => health::run(args, &mut session),
+        Command::Sql(args) => sql::run(args, &mut session),
+        Command::Schema(args) => schema::run(args, &mut session),
+        Command::Tables(args) => tables::run(args, &mut session),
         other => panic!("{other:?} asks no agent"),
     };
     Done { out: out.text(), err: err.text(), asked: script.requests(), error: result.err() }
@@ -362,7 +374,7 @@ fn an_agent_that_is_not_well_says_so() {
         done.out,
         "status     degraded\nnode       web-1 (00000000000000aa)\nboot       3\nsoftware   0.1.0\nservices   1\n\
          instances  2\nnodes      1 alive, 0 suspect, 1 down, 0 left\nage        what the nodes \
-         present and all owners said is known to within 2 ms\ncluster    ok\ndisk       no space\n"
+         present and all owners said is known to within 2 ms\ncluster    ok\ndisk       no space\ntables     ok\n"
     );
 }
 

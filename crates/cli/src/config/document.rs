@@ -2,6 +2,7 @@
 
 use super::checks::FIELDS;
 use super::options::{OPTIONS, Opt, Preset, SECTIONS, Section};
+use super::postgres;
 use std::fmt::Write;
 
 /// A configuration file with every option: the ones that must be set as they might be, the others commented out.
@@ -19,6 +20,10 @@ pub(crate) fn example() -> String {
             let _ = writeln!(text, "{comment}{} = {}", opt.name(), opt.example());
         }
     }
+    text.push_str(
+        "\n# Somebody who may connect with PostgreSQL, as often as needed; without any, everybody on this host may.\n\
+         # [[postgres.user]]\n#   name = \"app\"\n#   password_file = \"/etc/whither/app.password\"\n#   writes = true\n",
+    );
     text.push_str(
         "\n# A check of this agent's own, as often as needed. Only here can it be a command.\n# [[check]]\n\
          #   service = \"prod/recos\"\n#   exec = [\"/usr/lib/check-disk\", \"/data\"]\n#   interval = \"30s\"\n",
@@ -57,6 +62,15 @@ pub(crate) fn reference() -> String {
             let _ =
                 writeln!(text, "- Flag: `--{} <{}>`, environment: `{}`", opt.flag, opt.kind.value_name(), opt.env());
         }
+    }
+    text.push_str(
+        "\n## `[[postgres.user]]`\n\n\
+         Who may connect with PostgreSQL, by password (SCRAM-SHA-256), as often as needed. Without any, everybody who can reach\n\
+         `postgres.bind` may, which is then a loopback address. They are read from the file alone.\n\n\
+         | Field | |\n|---|---|\n",
+    );
+    for (field, about) in postgres::FIELDS {
+        let _ = writeln!(text, "| `{field}` | {about} |");
     }
     text.push_str(
         "\n## `[[check]]`\n\n\

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     NodeName,
     /// A path.
     Path,
+    /// Any number of paths.
+    Paths,
     /// A zone or region: empty or a label.
     Place(&'static str),
     /// `ip:port` to listen on.
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Self::NodeName => "string: a host name".into(),
             Self::Path => "string: a path".into(),
+            Self::Paths => "list of strings: paths".into(),
             Self::Place(_) => "string: empty, or 1 to 63 of `a-z`, `0-9`, `-` and `_`".into(),
             Self::Address => "string: `ip:port`".into(),
             Self::Socket => "string: a path of at most 107 bytes, or `off`".into(),
@@ -72,7 +75,7 @@ impl Kind {
     pub(crate) const fn value_name(self) -> &'static str {
         match self {
             Self::NodeName | Self::Place(_) => "NAME",
-            Self::Path => "PATH",
+            Self::Path | Self::Paths => "PATH",
             Self::Address => "IP:PORT",
             Self::Socket => "PATH|off",
             Self::Mode => "MODE",
@@ -90,7 +93,7 @@ impl Kind {
 
     /// Whether the option takes a list.
     pub(crate) const fn is_list(self) -> bool {
-        matches!(self, Self::Seeds | Self::Zones | Self::Networks)
+        matches!(self, Self::Paths | Self::Seeds | Self::Zones | Self::Networks)
     }
 
     /// `texts` as a TOML value.
@@ -111,6 +114,8 @@ impl Kind {
         match self {
             Self::NodeName => parse_node_name(text).map(drop),
             Self::Path => parse_path(text).map(drop),
+            Self::Paths if text == "-" => Err("\"-\" is standard input, which an agent does not read".into()),
+            Self::Paths => parse_path(text).map(drop),
             Self::Place(what) => parse_place(what, text).map(drop),
             Self::Address => parse_address(text).map(drop),
             Self::Socket => parse_socket(text).map(drop),

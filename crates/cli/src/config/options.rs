@@ -124,7 +124,9 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("peers", "Peers", "Where agents talk to each other: sealed datagrams and QUIC, on one UDP port."),
     section("http", "HTTP", "The native API: JSON over HTTP."),
     section("dns", "DNS", "Names, for whoever speaks DNS."),
+    section("postgres", "PostgreSQL", "Your tables, for whoever speaks PostgreSQL: psql, drivers, mappers."),
     section("checks", "Checks", "How it finds out whether what registered with it works."),
+    section("tables", "Tables", "What is done for your tables."),
     section("log", "Log", "What it writes to standard error."),
     section("membership", "Membership", "How it notices that another agent died. The same on every node."),
     section("sync", "Sync", "How it fills gaps."),
@@ -255,6 +257,38 @@ options! {
         preset: Preset::Computed { shown: "one per CPU, at most 4", compute: Environment::dns_workers }, example: "2",
         help: "How many sockets and tasks share the UDP questions", more: "",
     };
+    /// `postgres.enabled`
+    POSTGRES_ENABLED = Opt {
+        key: "postgres.enabled", flag: "postgres-enabled", kind: Kind::Bool, preset: Preset::Fixed("true"), example: "",
+        help: "Whether it speaks the PostgreSQL protocol", more: "",
+    };
+    /// `postgres.bind`
+    POSTGRES_BIND = Opt {
+        key: "postgres.bind", flag: "postgres-bind", kind: Kind::Address, preset: Preset::Fixed("127.0.0.1:7654"),
+        example: "",
+        help: "Where it speaks the PostgreSQL protocol, TCP",
+        more: "On any other than a loopback address only to the users that are named in `[[postgres.user]]`.",
+    };
+    /// `postgres.read_only`
+    POSTGRES_READ_ONLY = Opt {
+        key: "postgres.read_only", flag: "postgres-read-only", kind: Kind::Bool, preset: Preset::Fixed("false"),
+        example: "",
+        help: "Whether nobody may write over it", more: "",
+    };
+    /// `postgres.tls_cert`
+    POSTGRES_TLS_CERT = Opt {
+        key: "postgres.tls_cert", flag: "postgres-tls-cert", kind: Kind::Path, preset: Preset::Unset("none"),
+        example: "/etc/whither/postgres.crt",
+        help: "The certificate that it shows, with those above it, a PEM file",
+        more: "Without, connections are not encrypted, and a client that insists on it goes away. A client that does not insist \
+               is served in the clear in either case.",
+    };
+    /// `postgres.tls_key`
+    POSTGRES_TLS_KEY = Opt {
+        key: "postgres.tls_key", flag: "postgres-tls-key", kind: Kind::Path, preset: Preset::Unset("none"),
+        example: "/etc/whither/postgres.key",
+        help: "The private key of that certificate, a PEM file", more: "",
+    };
     /// `checks.allow`
     CHECKS_ALLOW = Opt {
         key: "checks.allow", flag: "checks-allow", kind: Kind::Networks, preset: Preset::Fixed(""),
@@ -277,6 +311,36 @@ options! {
         example: "/etc/ssl/certs/ca-certificates.crt",
         help: "The authorities whose certificates encrypted checks believe, a PEM file",
         more: "Without, encrypted checks fail unless they skip verification.",
+    };
+    /// `tables.schema`
+    TABLES_SCHEMA = Opt {
+        key: "tables.schema", flag: "tables-schema", kind: Kind::Paths, preset: Preset::Fixed(""),
+        example: "/etc/whither/schema",
+        help: "Files that say what tables there are, and directories of such files (*.sql)",
+        more: "Applied when the agent starts, and again when it gets SIGHUP, as `whither schema apply` does. The schema is \
+               the cluster's: one node that has the files is enough, and what no file names any more stays. If a file is \
+               wrong, the agent goes on with the schema that it has, and `whither status` says so.",
+    };
+    /// `tables.backup_dir`
+    TABLES_BACKUP_DIR = Opt {
+        key: "tables.backup_dir", flag: "tables-backup-dir", kind: Kind::Path, preset: Preset::Unset("none"),
+        example: "/var/backups/whither",
+        help: "Where it keeps backups of your tables",
+        more: "Created if it is missing. Each agent needs one of its own.",
+    };
+    /// `tables.backup_every`
+    TABLES_BACKUP_EVERY = Opt {
+        key: "tables.backup_every", flag: "tables-backup-every", kind: Kind::Millis(1_000, 31_536_000_000),
+        preset: Preset::Unset("never"), example: "6h",
+        help: "How often it makes one",
+        more: "A file `tables-<UTC time>.db`, as `whither backup` makes them. If one fails, `whither status` says so, and it \
+               is tried again within a minute.",
+    };
+    /// `tables.backups_kept`
+    TABLES_BACKUPS_KEPT = Opt {
+        key: "tables.backups_kept", flag: "tables-backups-kept", kind: Kind::Number(1, 10_000),
+        preset: Preset::Fixed("7"), example: "",
+        help: "How many of them it keeps; the oldest goes first", more: "",
     };
     /// `log.level`
     LOG_LEVEL = Opt {

@@ -4,6 +4,7 @@ use super::checks::{self, RawCheck};
 use super::error::{ConfigError, Problem, Source};
 use super::kind::Kind;
 use super::options::{OPTIONS, Opt, SECTIONS};
+use super::postgres::{self, RawUser};
 use crate::nearest::nearest;
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +23,8 @@ pub(crate) struct RawConfig {
     pub(crate) values: Vec<RawValue>,
     /// Its checks, in its order.
     pub(crate) checks: Vec<RawCheck>,
+    /// Its PostgreSQL users, in its order.
+    pub(crate) users: Vec<RawUser>,
 }
 
 /// One option as a file sets it. The TOML type is the option's; the text is not checked.
@@ -116,6 +119,27 @@ impl Reader<'_> {
         }
     }
 
+    /// `[[postgres.user]]`, as often as it is there.
+    fn users(&mut self, span: &Range<usize>, value: &DeValue<'_>) {
+        let Some(entries) = postgres::entries(value) else {
+            let expected = "is a list; expected [[postgres.user]], once for each user, with its fields below";
+            return self.refuse("postgres.user", span, expected);
+        };
+        for (table, span) in entries {
+            match postgres::read(table) {
+                Ok(user) => {
+                    let source = source(self.path, self.text, &span);
+                    self.raw.users.push(RawUser { user, source });
+                }
+                Err((field, problem)) => {
+                    let key = table.keys().find(|key| *key.get_ref() == field);
+                    let dot = if field.is_empty() { "" } else { "." };
+                    self.refuse(format!("postgres.user{dot}{field}"), &key.map_or(span, Spanned::span), problem);
+                }
+            }
+        }
+    }
+
     fn section(&mut self, name: &str, span: &Range<usize>, value: &DeValue<'_>) {
         if name == "check" {
             return self.checks(span, value);
@@ -135,6 +159,10 @@ impl Reader<'_> {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in entries {
+            if name == "postgres" && key.get_ref() == postgres::USER {
+                self.users(&key.span(), value.get_ref());
+                continue;
+            }
             self.option(name, key, value.get_ref());
         }
     }

@@ -4,11 +4,14 @@ use super::checks::{self, ChecksConfig};
 use super::error::{ConfigError, Problem};
 use super::kind::{Kind, parse_bool, parse_millis, parse_node_name, parse_number, parse_seconds};
 use super::options::{self, OPTIONS, Opt};
+use super::postgres::{self, PostgresConfig};
 use super::settings::Settings;
 use super::socket::{SOCKET_NAME, SocketConfig, parse_mode, parse_socket, socket_text};
+use super::tables::TablesConfig;
 use super::values::{
     Advertise, DnsZone, LogFilter, LogFormat, Seed, parse_address, parse_network, parse_path, parse_place,
 };
+use crate::agent::backups::BackupPlan;
 use crate::duration;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -31,8 +34,12 @@ pub(crate) struct Config {
     pub(crate) socket: Option<SocketConfig>,
     /// DNS; `None`: switched off.
     pub(crate) dns: Option<DnsConfig>,
+    /// PostgreSQL; `None`: switched off.
+    pub(crate) postgres: Option<PostgresConfig>,
     /// How it finds out whether what registered with it works.
     pub(crate) checks: ChecksConfig,
+    /// What is done for users' tables.
+    pub(crate) tables: TablesConfig,
     /// What it writes to standard error.
     pub(crate) log: LogConfig,
     /// The protocol's and the disk's clockwork.
@@ -140,7 +147,9 @@ impl Config {
             http: reader.http()?,
             socket: reader.socket()?,
             dns: reader.dns()?,
+            postgres: reader.postgres()?,
             checks: reader.checks()?,
+            tables: reader.tables()?,
             log: LogConfig {
                 level: reader.one(&options::LOG_LEVEL, str::parse)?,
                 format: reader.one(&options::LOG_FORMAT, str::parse)?,
@@ -179,6 +188,24 @@ impl Config {
                 [("http.bind", self.http.as_ref().map(|http| http.bind)), ("peers.bind", Some(self.peers.bind))];
             for (other, _) in taken.into_iter().filter(|(_, bind)| *bind == Some(dns.bind) && dns.bind.port() != 0) {
                 refuse(&options::DNS_BIND, format!("is {}, as is {other}; give one of them another port", dns.bind));
+            }
+        }
+        if let Some(postgres) = &self.postgres {
+            if postgres.users.is_empty() && !postgres.bind.ip().is_loopback() {
+                let problem = format!(
+                    "is {}, and without users whoever reaches it could do everything; name them in [[postgres.user]], or \
+                     listen on a loopback address",
+                    postgres.bind
+                );
+                refuse(&options::POSTGRES_BIND, problem);
+            }
+            let taken = [
+                ("http.bind", self.http.as_ref().map(|http| http.bind)),
+                ("dns.bind", self.dns.as_ref().map(|dns| dns.bind)),
+            ];
+            let bind = postgres.bind;
+            for (other, _) in taken.into_iter().filter(|(_, taken)| *taken == Some(bind) && bind.port() != 0) {
+                refuse(&options::POSTGRES_BIND, format!("is {bind}, as is {other}; give one of them another port"));
             }
         }
         problems
@@ -251,6 +278,49 @@ impl Reader<'_> {
         })
     }
 
+    fn tables(&self) -> Result<TablesConfig, ConfigError> {
+        let schema = self.many(&options::TABLES_SCHEMA, parse_path)?;
+        let kept = usize::try_from(self.number(&options::TABLES_BACKUPS_KEPT)?.get()).unwrap_or(1);
+        let dir = self.optional(&options::TABLES_BACKUP_DIR, parse_path)?;
+        let every = match self.0.get(&options::TABLES_BACKUP_EVERY).texts.is_empty() {
+            true => None,
+            false => Some(self.duration(&options::TABLES_BACKUP_EVERY)?),
+        };
+        let lacks = |opt: &'static Opt, other: &'static Opt| {
+            let problem = format!("is set, and {} is not; backups are made with both", other.key);
+            Problem { source: Some(self.0.get(opt).source.clone()), option: opt.key.to_owned(), problem }
+        };
+        let backups = match (dir, every) {
+            (Some(dir), Some(every)) => Some(BackupPlan { dir, every, kept }),
+            (None, None) => None,
+            (Some(_), None) => return Err(lacks(&options::TABLES_BACKUP_DIR, &options::TABLES_BACKUP_EVERY).into()),
+            (None, Some(_)) => return Err(lacks(&options::TABLES_BACKUP_EVERY, &options::TABLES_BACKUP_DIR).into()),
+        };
+        Ok(TablesConfig { schema, backups })
+    }
+
+    fn postgres(&self) -> Result<Option<PostgresConfig>, ConfigError> {
+        let certificate = self.optional(&options::POSTGRES_TLS_CERT, parse_path)?;
+        let key = self.optional(&options::POSTGRES_TLS_KEY, parse_path)?;
+        let lacks = |opt: &'static Opt, other: &'static Opt| {
+            let problem = format!("is set, and {} is not; encryption needs both", other.key);
+            Problem { source: Some(self.0.get(opt).source.clone()), option: opt.key.to_owned(), problem }
+        };
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err(lacks(&options::POSTGRES_TLS_CERT, &options::POSTGRES_TLS_KEY).into()),
+            (None, Some(_)) => return Err(lacks(&options::POSTGRES_TLS_KEY, &options::POSTGRES_TLS_CERT).into()),
+        };
+        let postgres = PostgresConfig {
+            bind: self.one(&options::POSTGRES_BIND, parse_address)?,
+            read_only: self.one(&options::POSTGRES_READ_ONLY, parse_bool)?,
+            tls,
+            users: postgres::settle(self.0.postgres_users())?,
+        };
+        Ok(self.one(&options::POSTGRES_ENABLED, parse_bool)?.then_some(postgres))
+    }
+
     fn dns(&self) -> Result<Option<DnsConfig>, ConfigError> {
         let mut zones: Vec<DnsZone> = Vec::new();
         for zone in self.many(&options::DNS_ZONES, str::parse)? {
@@ -277,9 +347,10 @@ impl Reader<'_> {
 
 /// What `config` holds, as texts, for every option in the order of the file: an empty list where it holds nothing.
 pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
-    let Config { node, cluster, peers, http, socket, dns, checks, log, timing } = config;
+    let Config { node, cluster, peers, http, socket, dns, postgres, checks, tables, log, timing } = config;
     let one = |value: &dyn ToString| vec![value.to_string()];
     let dns_of = |text: &dyn Fn(&DnsConfig) -> String| dns.as_ref().map(text).into_iter().collect::<Vec<_>>();
+    let tls = postgres.as_ref().and_then(|postgres| postgres.tls.as_ref());
     let values = |opt: &Opt| match opt.key {
         "node.name" => one(&node.name),
         "node.data_dir" => one(&node.data_dir.display()),
@@ -299,9 +370,18 @@ pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
         "dns.ttl" => dns_of(&|dns| duration::exact(dns.ttl)),
         "dns.negative_ttl" => dns_of(&|dns| duration::exact(dns.negative_ttl)),
         "dns.workers" => dns_of(&|dns| dns.workers.to_string()),
+        "postgres.enabled" => one(&postgres.is_some()),
+        "postgres.bind" => postgres.iter().map(|postgres| postgres.bind.to_string()).collect(),
+        "postgres.read_only" => postgres.iter().map(|postgres| postgres.read_only.to_string()).collect(),
+        "postgres.tls_cert" => tls.map(|(certificate, _)| certificate.display().to_string()).into_iter().collect(),
+        "postgres.tls_key" => tls.map(|(_, key)| key.display().to_string()).into_iter().collect(),
         "checks.allow" => checks.allow.iter().map(ToString::to_string).collect(),
         "checks.running_max" => one(&checks.running_max),
         "checks.roots" => checks.roots.iter().map(|path| path.display().to_string()).collect(),
+        "tables.schema" => tables.schema.iter().map(|path| path.display().to_string()).collect(),
+        "tables.backup_dir" => tables.backups.iter().map(|plan| plan.dir.display().to_string()).collect(),
+        "tables.backup_every" => tables.backups.iter().map(|plan| duration::exact(plan.every)).collect(),
+        "tables.backups_kept" => tables.backups.iter().map(|plan| plan.kept.to_string()).collect(),
         "log.level" => one(&log.level),
         "log.format" => one(&log.format.as_str()),
         "membership.probe_interval" => one(&duration::exact(timing.probe_interval)),

@@ -5,6 +5,7 @@ use super::environment::Environment;
 use super::error::{ConfigError, Problem, Source};
 use super::options::{OPTIONS, Opt, Preset};
 use super::overrides::Overrides;
+use super::postgres::RawUser;
 use super::raw::RawConfig;
 
 /// What one option is set to, and by whom. The texts have passed the option's check.
@@ -16,9 +17,9 @@ pub(crate) struct Setting {
     pub(crate) source: Source,
 }
 
-/// What every option is set to, and the checks of the file.
+/// What every option is set to, and the checks and PostgreSQL users of the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings(Vec<Setting>, Vec<RawCheck>);
+pub(crate) struct Settings(Vec<Setting>, Vec<RawCheck>, Vec<RawUser>);
 
 impl Settings {
     /// Merges the layers and checks every value that somebody set.
@@ -26,7 +27,7 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong.
     pub(crate) fn merge(raw: RawConfig, around: &Environment, flags: &Overrides) -> Result<Self, ConfigError> {
-        let RawConfig { values: mut raw, checks } = raw;
+        let RawConfig { values: mut raw, checks, users } = raw;
         let mut problems = Vec::new();
         let settings = OPTIONS
             .iter()
@@ -48,7 +49,7 @@ impl Settings {
                 setting
             })
             .collect();
-        if problems.is_empty() { Ok(Self(settings, checks)) } else { Err(ConfigError { problems }) }
+        if problems.is_empty() { Ok(Self(settings, checks, users)) } else { Err(ConfigError { problems }) }
     }
 
     /// What `opt` is set to.
@@ -61,6 +62,11 @@ impl Settings {
     /// The checks of the file.
     pub(crate) fn checks(&self) -> &[RawCheck] {
         &self.1
+    }
+
+    /// The PostgreSQL users of the file.
+    pub(crate) fn postgres_users(&self) -> &[RawUser] {
+        &self.2
     }
 
     /// Every option with what it is set to.

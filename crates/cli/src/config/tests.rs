@@ -157,7 +157,7 @@ fn unknown_names_are_met_with_the_nearest_one() {
     );
     assert_eq!(
         problem("[gossip]"),
-        "whither.toml:4: gossip: is not a section; expected node, cluster, peers, http, dns, checks, log, membership, sync, store"
+        "whither.toml:4: gossip: is not a section; expected node, cluster, peers, http, dns, postgres, checks, tables, log, membership, sync, store"
     );
     assert_eq!(
         resolve("data_dir = \"/x\"").unwrap_err(),
@@ -258,6 +258,39 @@ fn what_is_not_toml_is_said_with_its_line() {
 }
 
 #[test]
+fn postgresql_is_for_this_host_or_for_named_users() {
+    let config = resolve(MINIMAL).unwrap().postgres.unwrap();
+    assert_eq!((config.bind.to_string().as_str(), config.users.len()), ("127.0.0.1:7654", 0));
+    assert!(resolve(&format!("{MINIMAL}[postgres]\nenabled = false\n")).unwrap().postgres.is_none());
+    let said = problem("[postgres]\nbind = \"0.0.0.0:7654\"");
+    assert!(said.contains("postgres.bind: is 0.0.0.0:7654, and without users"), "{said}");
+    let user = "[[postgres.user]]\nname = \"app\"\npassword = \"s3cret\"\nwrites = true\n";
+    let text = format!("{MINIMAL}[postgres]\nbind = \"0.0.0.0:7654\"\n{user}");
+    let config = resolve(&text).unwrap().postgres.unwrap();
+    assert!(config.users[0].writes && config.users[0].name == "app");
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let said = problem(&format!("{user}{user}"));
+    assert!(said.contains("postgres.user: \"app\" is there twice"), "{said}");
+    let said = problem("[[postgres.user]]\nname = \"app\"");
+    assert!(said.contains("postgres.user: has no password or password_file"), "{said}");
+    let said = problem("[[postgres.user]]\nname = \"app\"\npasword = \"x\"");
+    assert!(said.contains("postgres.user.pasword: is not a field; did you mean password?"), "{said}");
+    let said = problem("[postgres]\ntls_key = \"k\"");
+    assert!(said.contains("postgres.tls_key: is set, and postgres.tls_cert is not"), "{said}");
+    let said = problem("[postgres]\nbind = \"127.0.0.1:7601\"");
+    assert!(said.contains("postgres.bind: is 127.0.0.1:7601, as is http.bind"), "{said}");
+}
+
+#[test]
+fn backups_have_a_place_and_a_time_or_neither() {
+    assert_eq!(resolve(MINIMAL).unwrap().tables, super::TablesConfig::default());
+    let said = problem("[tables]\nbackup_every = \"6h\"");
+    assert!(said.contains("tables.backup_every: is set, and tables.backup_dir is not"), "{said}");
+    let said = problem("[tables]\nschema = [\"-\"]");
+    assert!(said.contains("tables.schema: \"-\" is standard input, which an agent does not read"), "{said}");
+}
+
+#[test]
 fn seeds_are_addresses_or_names_with_or_without_a_port() {
     let seed = |text: &str| text.parse::<Seed>();
     assert_eq!(seed("10.0.0.1").unwrap(), Seed { host: SeedHost::Ip([10, 0, 0, 1].into()), port: 7600 });
@@ -297,7 +330,8 @@ fn the_example_resolves_as_it_is_and_with_every_line_in_force() {
 fn what_is_described_resolves_to_the_same() {
     let text = "[cluster]\nsecret_file = \"s\"\njoin = [\"a\", \"[::1]:9\"]\n[peers]\nadvertise = \"10.0.0.7:1\"\n\
                 [dns]\nzones = [\"Example.\", \"x.y\"]\nttl = \"1s\"\n[sync]\ninterval = \"1500ms\"\n\
-                [checks]\nallow = [\"10.0.0.0/8\"]\nroots = \"r\"\n";
+                [checks]\nallow = [\"10.0.0.0/8\"]\nroots = \"r\"\n\
+                [postgres]\ntls_cert = \"c\"\ntls_key = \"k\"\n[tables]\nschema = [\"a\", \"b.sql\"]\nbackup_dir = \"d\"\nbackup_every = \"6h\"\n";
     let config = resolve(text).unwrap();
     let described = describe(&config);
     let flags = described.iter().fold(Overrides::default(), |flags, (opt, texts)| {

@@ -2,7 +2,7 @@
 
 use crate::agent::checks::CheckPlan;
 use crate::agent::{Agent, Parts};
-use crate::config::{SocketConfig, SocketMode};
+use crate::config::{SocketConfig, SocketMode, TablesConfig};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use whither_transport::ClusterSecret;
 /// Where the first agent listens if nobody else does: the defaults of `whither agent`, so that every other command works.
 const HTTP: u16 = 7601;
 const DNS: u16 = 7653;
+const POSTGRES: u16 = 7654;
 
 /// The agents, and the directory that goes away with them.
 pub(crate) struct Cluster {
@@ -46,7 +47,9 @@ impl Cluster {
                 socket: Some(socket),
                 http: Some(loopback(if first { free(HTTP) } else { 0 })),
                 dns: Some((loopback(if first { free(DNS) } else { 0 }), dns)),
+                postgres: Some((loopback(if first { free(POSTGRES) } else { 0 }), whither_api_pg::Config::default())),
                 checks: CheckPlan::default(),
+                tables: TablesConfig::default(),
             };
             cluster.agents.push(Agent::start(parts).await?);
         }

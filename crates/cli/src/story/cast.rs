@@ -118,6 +118,7 @@ impl Agent {
         command.arg("--data-dir").arg(stage.folder().join(&self.name)).arg("--secret-file").arg(stage.secret());
         let peers = self.peers.map_or_else(|| "127.0.0.1:0".to_owned(), |peers| peers.to_string());
         command.args(["--peers-bind", &peers, "--dns-bind", "127.0.0.1:0", "--dns-workers", "1"]);
+        command.args(["--postgres-enabled", "false"]);
         if let Some(join) = self.join {
             command.args(["--join", &join.to_string()]);
         }

@@ -108,7 +108,10 @@ impl Agent {
         command.arg("--data-dir").arg(&self.dir).arg("--secret-file").arg(&self.secret);
         let peers = self.peers.map_or_else(|| "127.0.0.1:0".to_owned(), |peers| peers.to_string());
         command.args(["--peers-bind", &peers]).args(&self.arguments);
-        for flag in ["--http-bind", "--dns-bind"].iter().filter(|flag| !self.arguments.iter().any(|one| one == *flag)) {
+        for flag in ["--http-bind", "--dns-bind", "--postgres-bind"]
+            .iter()
+            .filter(|flag| !self.arguments.iter().any(|one| one == *flag))
+        {
             command.args([*flag, "127.0.0.1:0"]);
         }
         command
@@ -246,6 +249,16 @@ impl Agent {
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.run().process.0), signal).expect("a child can be signalled");
+        if signal == Signal::STOP {
+            // It reaches one thread after the other: until the last stands still, the agent may answer.
+            eventually(&format!("{} stands still", self.name), SOON, || {
+                let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("its threads");
+                let stats = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+                let state = |stat: &str| stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+                let running = stats.filter(|stat| state(stat) != Some('T')).count();
+                (running == 0).then_some(()).ok_or_else(|| format!("{running} threads run"))
+            });
+        }
     }
 
     /// Asks it to end, and waits until it did.

@@ -5,6 +5,8 @@ mod dns;
 mod http;
 mod server;
 mod site;
+mod tables;
+mod templating;
 mod waiting;
 mod watch;
 
@@ -13,6 +15,8 @@ pub(crate) use dns::srv_ports;
 pub(crate) use http::{Answer, exchange};
 pub(crate) use server::{Plan, Port, Server, await_closed};
 pub(crate) use site::Site;
+pub(crate) use tables::succeeded;
+pub(crate) use templating::{Templating, template_once};
 pub(crate) use waiting::eventually;
 pub(crate) use watch::Watch;
 

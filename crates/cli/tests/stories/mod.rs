@@ -1,8 +1,10 @@
 //! What must be true of agents as their users meet them, one file per story.
 
 mod asking;
+mod backup;
 mod checks;
 mod copy;
+mod corrosion;
 mod crashes;
 mod death;
 mod deploy;
@@ -18,4 +20,8 @@ mod run;
 mod seed_name;
 mod socket;
 mod start_trouble;
+mod tables;
+mod template;
+mod template_haproxy;
+mod upkeep;
 mod watching;

@@ -45,7 +45,7 @@ fn a_taken_port_names_its_owner() {
         let dir = cluster.scratch().join("second");
         let mut wants = command(&["agent", "--secret-file"]);
         wants.arg(cluster.secret()).arg("--data-dir").arg(&dir);
-        for other in ["--http-bind", "--dns-bind", "--peers-bind"] {
+        for other in ["--http-bind", "--dns-bind", "--peers-bind", "--postgres-bind"] {
             wants.args([other, &if other == flag { taken.to_string() } else { "127.0.0.1:0".to_owned() }]);
         }
         let (code, said) = refused(&mut wants);

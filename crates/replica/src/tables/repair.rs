@@ -26,7 +26,10 @@ pub(super) struct Fetch {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gap {
     epoch: Epoch,
+    /// How far it had got when it was first looked at.
     head: u64,
+    /// How far it has got since.
+    newest: u64,
     asked: u32,
 }
 
@@ -40,8 +43,12 @@ const FINDING_MAX: usize = 8;
 impl Replica {
     /// `node` has made more transactions than have been applied here. Perhaps they are only late.
     pub(super) fn notice_tables_gap(&mut self, node: NodeId, epoch: Epoch, head: u64) {
-        let gap = self.tables.gaps.entry(node).or_insert(Gap { epoch, head, asked: 0 });
-        (gap.epoch, gap.head) = (gap.epoch, gap.head).max((epoch, head));
+        let fresh = Gap { epoch, head, newest: head, asked: 0 };
+        let gap = self.tables.gaps.entry(node).or_insert(fresh);
+        if gap.epoch < epoch {
+            *gap = fresh;
+        }
+        gap.newest = gap.newest.max(head);
         if !self.timers.is_set(Timer::TablesGap(node)) {
             self.timers.set(Timer::TablesGap(node), self.now.mono + self.config.timing.gap_grace * 2);
         }
@@ -50,7 +57,14 @@ impl Replica {
     pub(crate) fn tables_gap_due(&mut self, node: NodeId) {
         let Some(mut gap) = self.tables.gaps.get(&node).copied() else { return };
         let origin = Origin { node, epoch: gap.epoch };
-        let closed = self.tables.watermark(origin) >= gap.head;
+        let watermark = self.tables.watermark(origin);
+        if watermark >= gap.head && watermark < gap.newest {
+            // What was missing has come; what it has said since may be on its way.
+            (gap.head, gap.asked) = (gap.newest, 0);
+            self.tables.gaps.insert(node, gap);
+            return self.timers.set(Timer::TablesGap(node), self.now.mono + self.config.timing.gap_grace * 2);
+        }
+        let closed = watermark >= gap.head;
         let member = self.detector.roster().get(node);
         let reachable =
             member.filter(|entry| entry.belief.state.is_present() || entry.belief.state == MemberState::Left);
@@ -73,7 +87,7 @@ impl Replica {
         gap.asked += 1;
         self.tables.gaps.insert(node, gap);
         self.counters.gaps_asked += 1;
-        let vector = Vector { seen, partial: true, answer_wanted: false, fetch: nonce };
+        let vector = Vector { seen, partial: true, fetch: nonce, ..Vector::default() };
         self.send_tables(address, |wire| wire.vector = Some(vector));
     }
 
@@ -81,6 +95,9 @@ impl Replica {
     pub(crate) fn compare_tables(&mut self, sender: &Sender, theirs: &Digest) {
         let (own, digest) = (self.tables.digest(), theirs.tables);
         if digest == own {
+            if digest != 0 {
+                self.note_tables_equal(sender.belief.node);
+            }
             let same_members = theirs.agrees || theirs.members == self.detector.roster().present_digest();
             if let Some(left_at) = sender.left_at
                 && digest != 0
@@ -97,13 +114,15 @@ impl Replica {
             return;
         }
         if let Some(nonce) = self.begin_tables_fetch(sender.belief.node) {
-            let vector = Vector { seen: self.tables_seen(), partial: false, answer_wanted: true, fetch: nonce };
+            let vector = self.tables_vector(true, nonce);
             self.send_tables(sender.from, |wire| wire.vector = Some(vector));
         }
     }
 
-    fn tables_seen(&self) -> Vec<SeenWire> {
-        self.tables.applied.iter().map(|(origin, ranges)| seen_wire(*origin, ranges)).collect()
+    /// All that has been applied, for a peer to send what is not.
+    fn tables_vector(&self, answer_wanted: bool, fetch: u64) -> Vector {
+        let seen = self.tables.applied.iter().map(|(origin, ranges)| seen_wire(*origin, ranges)).collect();
+        Vector { seen, partial: false, answer_wanted, fetch, collected: as_wire(self.tables.collected()) }
     }
 
     fn begin_tables_fetch(&mut self, peer: NodeId) -> Option<u64> {
@@ -133,6 +152,14 @@ impl Replica {
         if furthest.is_some_and(|(origin, number)| self.tables_impostor(origin, number)) {
             return;
         }
+        if !vector.partial {
+            self.note_tables_seen(sender.belief.node, &theirs);
+        }
+        let collected = from_wire(&vector.collected);
+        if !vector.partial && self.tables.collected_without(&theirs, &collected) {
+            let found = FoundWire { fetch: vector.fetch, forget: true, ..FoundWire::default() };
+            return self.send_tables(sender.from, |wire| wire.found = Some(found));
+        }
         let missing = self.tables_missing(&theirs, vector.partial);
         let asker = Asker { to: sender.from, fetch: vector.fetch };
         if missing.is_empty() {
@@ -150,7 +177,7 @@ impl Replica {
             && behind
             && let Some(nonce) = self.begin_tables_fetch(sender.belief.node)
         {
-            let vector = Vector { seen: self.tables_seen(), partial: false, answer_wanted: false, fetch: nonce };
+            let vector = self.tables_vector(false, nonce);
             self.send_tables(sender.from, |wire| wire.vector = Some(vector));
         }
     }
@@ -181,13 +208,12 @@ impl Replica {
         let pieces: Vec<&[u8]> =
             if body.is_empty() { alloc::vec![body] } else { body.chunks(MESSAGE_BYTES_TARGET).collect() };
         let parts = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
-        let complete: Vec<SeenWire> = (complete.into_iter())
-            .map(|(origin, stretches)| seen_wire(origin, &Ranges::from_untrusted(stretches)))
-            .collect();
+        let (complete, collected) = (as_wire(complete), as_wire(self.tables.collected()));
         for (part, piece) in (0u32..).zip(pieces) {
-            let complete = if part == 0 { complete.clone() } else { Vec::new() };
+            let first = |all: &Vec<SeenWire>| if part == 0 { all.clone() } else { Vec::new() };
+            let (complete, collected) = (first(&complete), first(&collected));
             let body = Bytes::copy_from_slice(piece);
-            let found = FoundWire { fetch: asker.fetch, complete, body, part, parts, more };
+            let found = FoundWire { fetch: asker.fetch, complete, body, part, parts, more, collected, forget: false };
             self.send_tables(asker.to, |wire| wire.found = Some(found));
         }
     }
@@ -197,6 +223,9 @@ impl Replica {
         let current = self.tables.fetch.as_mut().filter(|fetch| found.fetch != 0 && fetch.nonce == found.fetch);
         let Some(fetch) = current else { return };
         fetch.heard = self.now.mono;
+        if found.forget {
+            return self.forget_tables();
+        }
         let mut complete: Stretches = Vec::new();
         for seen in &found.complete {
             if let Some(node) = NodeId::new(seen.node).filter(|_| seen.epoch <= BOOTS_MAX) {
@@ -209,17 +238,19 @@ impl Replica {
                 complete.push((origin, ranges.as_slice().to_vec()));
             }
         }
+        let mut collected = from_wire(&found.collected);
         let body = if found.parts <= 1 {
             found.body.clone()
         } else {
             // What is complete comes with the first part; it waits with it.
             let id = (sender.belief.node.get(), u64::MAX, found.fetch);
             if found.part == 0 {
-                self.tables.completing = Some((found.fetch, complete));
+                self.tables.completing = Some((found.fetch, complete, collected));
             }
             let Some(whole) = self.tables.parts.add(id, found.part, found.parts, &found.body) else { return };
-            let Some((_, waited)) = self.tables.completing.take_if(|(nonce, _)| *nonce == found.fetch) else { return };
-            complete = waited;
+            let waited = self.tables.completing.take_if(|(nonce, ..)| *nonce == found.fetch);
+            let Some((_, all, dropped)) = waited else { return };
+            (complete, collected) = (all, dropped);
             whole
         };
         if complete.is_empty() {
@@ -228,7 +259,7 @@ impl Replica {
             return;
         }
         let fetch = FetchId { from: sender.from, nonce: found.fetch, more: found.more };
-        self.ready.tables.push(TableWork::Mend { complete, body: body.as_ref().into(), fetch });
+        self.ready.tables.push(TableWork::Mend { complete, collected, body: body.as_ref().into(), fetch });
     }
 
     /// What was missing here has been taken in, or not.
@@ -246,11 +277,25 @@ impl Replica {
         let Some(fetch) = current else { return };
         if taken && id.more {
             fetch.heard = self.now.mono;
-            let vector = Vector { seen: self.tables_seen(), partial: false, answer_wanted: false, fetch: id.nonce };
+            let vector = self.tables_vector(false, id.nonce);
             self.send_tables(id.from, |wire| wire.vector = Some(vector));
         } else {
             self.tables.fetch = None;
             self.tables.given_up = self.tables.given_up.saturating_sub(1);
         }
     }
+}
+
+fn as_wire(stretches: Stretches) -> Vec<SeenWire> {
+    let each = |(origin, stretches)| seen_wire(origin, &Ranges::from_untrusted(stretches));
+    stretches.into_iter().map(each).collect()
+}
+
+fn from_wire(seen: &[SeenWire]) -> Stretches {
+    let each = |seen: &SeenWire| {
+        let node = NodeId::new(seen.node).filter(|_| seen.epoch <= BOOTS_MAX)?;
+        let ranges = Ranges::from_untrusted(pairs(&seen.ranges));
+        Some((Origin { node, epoch: Epoch(seen.epoch) }, ranges.as_slice().to_vec()))
+    };
+    seen.iter().filter_map(each).collect()
 }

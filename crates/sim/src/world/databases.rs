@@ -90,7 +90,8 @@ impl World {
             }
             None => Tables::in_memory(me).expect("there is memory for a database"),
         };
-        running.replica.handle_tables_opened(&tables.seen());
+        let collected = tables.collected().expect("a database in memory can be read");
+        running.replica.handle_tables_opened(&tables.seen(), &collected);
         node.database = Some(Database { tables, work: Vec::new(), due: false });
     }
 
@@ -174,9 +175,17 @@ fn carry_out(tables: &mut Tables, wall: WallTime, work: TableWork) -> TablesDone
             Applied::New | Applied::Known => TablesDone::Applied(transaction.origin, transaction.seq),
             Applied::Not(_) => TablesDone::NotApplied(transaction.origin, transaction.seq),
         },
-        TableWork::Mend { complete, body, fetch } => {
-            let applied = tables.mend(wall, &complete, &body).expect("a database in memory");
-            TablesDone::Mended { complete, taken: !matches!(applied, Applied::Not(_)), fetch }
+        TableWork::Mend { complete, collected, body, fetch } => {
+            let applied = tables.mend(wall, &complete, &collected, &body).expect("a database in memory");
+            TablesDone::Mended { complete, collected, taken: !matches!(applied, Applied::Not(_)), fetch }
+        }
+        TableWork::Collect { upto } => {
+            let tombstones = tables.collect(&upto).expect("a database in memory");
+            TablesDone::Collected { tombstones, upto }
+        }
+        TableWork::Forget => {
+            tables.forget().expect("a database in memory");
+            TablesDone::Forgotten
         }
         TableWork::Find { missing, asker } => {
             let found = tables.lacking(&missing, FIND_BYTES).expect("a database in memory");

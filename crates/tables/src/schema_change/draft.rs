@@ -1,6 +1,6 @@
 //! The schema as it would be: every statement is tried on it, and on a database in memory that looks like it.
 
-use super::{DROPPED, LIVE, SchemaRow, SchemaStep};
+use super::{COLLECTED, DROPPED, LIVE, SchemaRow, SchemaStep};
 use crate::error::BadSchema;
 use crate::schema::{Kind, SCHEMA};
 use crate::sql_text::{self, Token, TokenKind, quoted};
@@ -109,10 +109,14 @@ impl Draft {
             ["ALTER", "TABLE", ..] => self.alter_table(tokens, text),
             ["DROP", "TABLE", ..] => self.drop_table(tokens),
             ["DROP", "INDEX", ..] => self.drop_index(tokens),
+            ["VACUUM"] => {
+                self.collect();
+                Ok(())
+            }
             _ => Err((
                 None,
                 format!(
-                    "{} has no place in a schema; CREATE TABLE, CREATE INDEX, ALTER TABLE, DROP TABLE and DROP INDEX have",
+                    "{} has no place in a schema; CREATE TABLE, CREATE INDEX, ALTER TABLE, DROP TABLE, DROP INDEX and VACUUM have",
                     words.iter().take(2).copied().collect::<Vec<_>>().join(" ")
                 ),
             )),
@@ -308,6 +312,17 @@ impl Draft {
         Ok(())
     }
 
+    /// What was dropped before goes for good. Not what this very text drops: others may still write to it.
+    fn collect(&mut self) {
+        let hidden = self.before.iter().filter(|row| row.state == DROPPED && row.kind != "index");
+        let rows: Vec<SchemaRow> = hidden.map(|row| SchemaRow { state: COLLECTED.into(), ..row.clone() }).collect();
+        for row in &rows {
+            let dot = if row.kind == "column" { format!(".{}", row.shown) } else { String::new() };
+            self.steps.push(SchemaStep::Collect(format!("{} {}{dot}", row.kind, row.table)));
+        }
+        self.dropped.extend(rows);
+    }
+
     fn run(&self, text: &str) -> std::result::Result<(), Bad> {
         self.scratch.execute_batch(text).map_err(|error| (None, in_words(&error, None)))
     }
@@ -449,7 +464,7 @@ fn refuse_words(tokens: &[Token<'_>]) -> std::result::Result<(), Bad> {
 }
 
 fn check_name(name: &str) -> std::result::Result<(), String> {
-    let own = ["_whither_", "sqlite_"].iter().any(|start| name.to_ascii_lowercase().starts_with(start));
+    let own = ["_whither_", "whither_", "sqlite_"].iter().any(|start| name.to_ascii_lowercase().starts_with(start));
     if own { Err(format!("the name {name} is kept for the database itself; choose another")) } else { Ok(()) }
 }
 

@@ -1,11 +1,11 @@
 //! Makes SQLite look as the table of all tables says: on the node where it was asked for and on every other alike.
 
-use super::{DROPPED, LIVE, SchemaRow};
+use super::{COLLECTED, DROPPED, LIVE, SchemaRow};
 use crate::error::Fault;
 use crate::marks;
 use crate::merge::{ALIVE, Said};
 use crate::schema::{Kind, LIFE, SCHEMA, Schema, Table, TableIx};
-use crate::sql_text::quoted;
+use crate::sql_text::{self, quoted};
 use crate::tables::Tables;
 use rusqlite::params;
 use std::collections::BTreeSet;
@@ -18,12 +18,15 @@ impl Tables {
         let tables: Vec<&SchemaRow> = rows.iter().filter(|row| row.kind == "table").collect();
         for wanted in tables {
             let ix = self.schema.number_table(&self.conn, &wanted.table)?;
-            if wanted.state == DROPPED {
+            if wanted.state != LIVE {
                 self.drop_table(ix)?;
+                if wanted.state == COLLECTED {
+                    self.collect_table(ix)?;
+                }
                 continue;
             }
             let columns: Vec<&SchemaRow> =
-                rows.iter().filter(|row| row.kind == "column" && row.table == wanted.table).collect();
+                rows.iter().filter(|row| row.kind == "column" && row.table == wanted.table && is_sound(row)).collect();
             if columns.iter().all(|column| column.key == 0) {
                 // What describes it is still under way.
                 continue;
@@ -82,9 +85,11 @@ impl Tables {
             let known = table.columns.iter().find(|known| known.name == column.name);
             match known {
                 Some(known) => {
-                    known.hidden == (column.state == DROPPED) && (known.hidden || known.shown == column.shown)
+                    column.state != COLLECTED
+                        && known.hidden == (column.state == DROPPED)
+                        && (known.hidden || known.shown == column.shown)
                 }
-                None => column.state == DROPPED,
+                None => column.state != LIVE,
             }
         };
         if table.shown == shown && columns.iter().all(as_wanted) {
@@ -104,6 +109,7 @@ impl Tables {
         for column in ordered {
             let known = table.columns.iter().find(|known| known.name == column.name);
             match known {
+                Some(known) if column.state == COLLECTED => self.collect_column(&table, &name, known)?,
                 Some(known) if column.state == DROPPED && !known.hidden => self.hide_column(&table, &name, known)?,
                 Some(known) if column.state == LIVE && (known.hidden || known.shown != column.shown) => {
                     let (from, to) = (quoted(&known.shown), quoted(&column.shown));
@@ -135,6 +141,28 @@ impl Tables {
         self.conn
             .prepare_cached("UPDATE _whither_columns SET shown = ?2, state = 'hidden' WHERE id = ?1")?
             .execute(params![column.ix.0, hidden])?;
+        Ok(())
+    }
+
+    /// A column that was dropped goes for good, with whatever was in it. Only here does a change of the schema touch rows, and only
+    /// this node's own.
+    fn collect_column(&self, table: &Table, name: &str, column: &crate::schema::Column) -> Result<(), Fault> {
+        if !column.hidden {
+            self.drop_indexes_on(&table.shown, Some(&column.shown))?;
+        }
+        self.conn.execute_batch(&format!("ALTER TABLE {name} DROP COLUMN {}", quoted(&column.shown)))?;
+        let numbers = params![table.ix.0, column.ix.0];
+        self.conn.execute("DELETE FROM _whither_clock WHERE tbl = ?1 AND col = ?2", numbers)?;
+        self.conn.execute("DELETE FROM _whither_held WHERE tbl = ?1 AND col = ?2", numbers)?;
+        self.conn.execute("UPDATE _whither_columns SET state = 'collected' WHERE id = ?1", [column.ix.0])?;
+        Ok(())
+    }
+
+    /// The same for a table.
+    fn collect_table(&self, ix: TableIx) -> Result<(), Fault> {
+        self.conn.flush_prepared_statement_cache();
+        self.conn.execute_batch(&format!("DROP TABLE IF EXISTS {}", quoted(&format!("_whither_dropped_{}", ix.0))))?;
+        self.conn.execute("DELETE FROM _whither_clock WHERE tbl = ?1", [ix.0])?;
         Ok(())
     }
 
@@ -245,7 +273,7 @@ impl Tables {
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         drop(statement);
         let mut wanted = BTreeSet::new();
-        for row in rows.iter().filter(|row| row.kind == "index" && row.state == LIVE) {
+        for row in rows.iter().filter(|row| row.kind == "index" && row.state == LIVE && is_sound(row)) {
             wanted.insert(row.name.clone());
             let known = present.get(&row.name);
             if known == Some(&row.declared) {
@@ -265,6 +293,50 @@ impl Tables {
     }
 }
 
+/// Whether what a row says can be put into a statement: other nodes check what their users say, but not everything that comes is from
+/// a sound node.
+fn is_sound(row: &SchemaRow) -> bool {
+    let statements = sql_text::statements(&row.declared);
+    let sound = if row.kind == "index" {
+        let words: Vec<String> = statements
+            .iter()
+            .flat_map(|(tokens, _)| tokens.iter().take(2))
+            .map(|token| token.text.to_uppercase())
+            .collect();
+        statements.len() == 1 && words == ["CREATE", "INDEX"]
+    } else {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _(),".contains(&byte);
+        row.declared.bytes().all(plain) && row.fallback.as_deref().is_none_or(is_one_expression)
+    };
+    if !sound {
+        tracing::warn!(
+            kind = row.kind,
+            table = row.table,
+            name = row.name,
+            "a definition that makes no sense is left out"
+        );
+    }
+    sound
+}
+
+/// Whether text is one expression and no more: nothing is closed that was not opened, and no statement ends in it.
+fn is_one_expression(text: &str) -> bool {
+    let mut depth = 0i32;
+    let tokens = sql_text::tokens(text);
+    let balanced = tokens.iter().all(|token| {
+        depth += i32::from(token.text == "(") - i32::from(token.text == ")");
+        depth >= 0 && token.text != ";"
+    });
+    let closed = |token: &sql_text::Token<'_>| token.kind != sql_text::TokenKind::Text || literal_is_closed(token.text);
+    // A comma outside of parentheses would begin another column.
+    let lone = !tokens.is_empty() && (tokens.len() == 1 || text.trim_start().starts_with(['(', '-', '+', 'x', 'X']));
+    balanced && depth == 0 && lone && tokens.iter().all(closed)
+}
+
+fn literal_is_closed(text: &str) -> bool {
+    text.len() >= 2 && text.ends_with('\'')
+}
+
 fn kind(row: &SchemaRow) -> Kind {
     Kind { declared: row.declared.clone(), not_null: row.required, default: row.fallback.clone(), key: row.key }
 }
@@ -273,7 +345,7 @@ fn kind(row: &SchemaRow) -> Kind {
 fn fits(table: &Table, wanted: &SchemaRow, columns: &[&SchemaRow]) -> bool {
     let same = |column: &&SchemaRow| {
         let known = table.columns.iter().find(|known| known.name == column.name);
-        known.map_or(column.key == 0, |known| column.state == DROPPED || known.kind == kind(column))
+        known.map_or(column.key == 0, |known| column.state != LIVE || known.kind == kind(column))
     };
     table.ix == SCHEMA || (table.strict == (wanted.declared == "STRICT") && columns.iter().all(same))
 }

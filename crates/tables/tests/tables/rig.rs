@@ -40,7 +40,9 @@ impl Node {
     pub(crate) fn try_run(&mut self, statements: &[Statement]) -> Result<Done, Refused> {
         self.tables.begin().expect("begins");
         let outcome = self.tables.transact(WallTime(self.wall), statements);
-        self.tables.commit().expect("commits");
+        if self.tables.is_open() {
+            self.tables.commit().expect("commits");
+        }
         outcome
     }
 
@@ -71,7 +73,8 @@ impl Node {
             }
             let repair = other.tables.lacking(&missing, bytes_max).expect("reads");
             self.tables.begin().expect("begins");
-            let applied = self.tables.mend(WallTime(self.wall), &repair.complete, &repair.body).expect("mends");
+            let applied =
+                self.tables.mend(WallTime(self.wall), &repair.complete, &Vec::new(), &repair.body).expect("mends");
             self.tables.commit().expect("commits");
             assert!(matches!(applied, Applied::New), "progress: {applied:?}");
             rounds += 1;

@@ -174,3 +174,42 @@ fn a_transaction_that_does_not_fit_the_new_schema_fails_and_leaves_it_whole() {
     let next = node.run("INSERT INTO items (id) VALUES ('a')").unwrap();
     assert_eq!(next.seq.0, 2, "no number was lost: the schema is the first");
 }
+
+#[test]
+fn what_was_dropped_is_collected_when_it_is_asked_for_and_not_before() {
+    let (mut one, mut other) = (Node::with_schema(1), Node::with_schema(2));
+    other.take(&one.run("INSERT INTO items VALUES ('a', 'x', 1, 'n'), ('b', 'y', 2, 'm')").unwrap());
+    other.take(&one.run("INSERT INTO pairs VALUES (1, 'a', 0.5)").unwrap());
+    let drop = one.schema("ALTER TABLE items DROP COLUMN note; DROP TABLE pairs; VACUUM").unwrap();
+    let hidden = |node: &Node| {
+        node.ask(
+            "SELECT count(*) FROM sqlite_schema WHERE sql LIKE '%_whither_hidden_%' OR name LIKE '_whither_dropped_%'",
+        )
+    };
+    assert_ne!(hidden(&one), ["0"], "hidden, and still there");
+    // One that has not heard of it goes on writing there.
+    other.wall += 5;
+    let late = other.run("UPDATE items SET note = 'late', size = 7 WHERE id = 'a'").unwrap();
+    let collect = one.schema("VACUUM").unwrap();
+    [&late].into_iter().for_each(|told| {
+        one.take(told);
+    });
+    [&drop, &collect].into_iter().for_each(|told| {
+        other.take(told);
+    });
+    for node in [&one, &other] {
+        assert_eq!(hidden(node), ["0"]);
+        assert_eq!(node.ask("SELECT * FROM items"), ["a|x|7", "b|y|2"]);
+        assert_eq!(node.ask("SELECT count(*) FROM _whither_clock WHERE tbl NOT IN (SELECT id FROM _whither_tables WHERE state = 'live')"), ["0"]);
+    }
+    assert_eq!(one.rows(), other.rows());
+    assert_eq!(one.schema("VACUUM"), None);
+    // A newcomer gets what there is, and new things may have the old names.
+    let mut third = Node::new(3);
+    third.mend_from(&one, 1 << 20);
+    assert_eq!(third.ask("SELECT * FROM items"), ["a|x|7", "b|y|2"]);
+    let again =
+        third.schema("ALTER TABLE items ADD COLUMN note TEXT; CREATE TABLE pairs (a TEXT PRIMARY KEY)").unwrap();
+    one.take(&again);
+    assert_eq!(one.ask("SELECT id, note FROM items"), ["a|NULL", "b|NULL"]);
+}

@@ -120,3 +120,13 @@ fn what_was_committed_is_there_after_a_restart_and_numbers_go_on() {
     assert_eq!((next.origin, next.seq.0), (me(2), 1));
     assert_eq!(node.tables.seen().len(), 2);
 }
+
+#[test]
+fn a_statement_that_never_ends_is_given_up_and_the_next_is_taken() {
+    let mut node = Node::with_schema(1);
+    let endless = "INSERT INTO items (id) WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) \
+                   SELECT 'same' FROM n WHERE x < 0";
+    let told = refusal(&mut node, endless);
+    assert!(told.contains("takes too long"), "{told}");
+    assert!(node.run("INSERT INTO items (id) VALUES ('after')").is_some());
+}

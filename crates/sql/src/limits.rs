@@ -1,0 +1,36 @@
+//! Every bound of the SQL side, named.
+
+use std::time::Duration;
+
+/// How long a question may take that names no time.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a question may take at most, whatever it names.
+pub(crate) const QUERY_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// Questions that are answered at once; whoever comes on top waits.
+pub const QUERIES_AT_ONCE: usize = 16;
+/// Questions that may wait.
+pub(crate) const QUERIES_WAITING_MAX: usize = 1_024;
+/// Rows of an answer that go together.
+pub(crate) const ROWS_TOGETHER: usize = 256;
+/// Lots of rows that may wait for a slow reader.
+pub(crate) const LOTS_WAITING_MAX: usize = 4;
+/// Longest SQL text.
+pub(crate) const SQL_BYTES_MAX: i32 = 1 << 20;
+/// Longest text or blob, also in between.
+pub(crate) const VALUE_BYTES_MAX: i32 = 32 << 20;
+/// Page cache of a connection that reads, in KiB; what needs more goes to a temporary file.
+pub(crate) const READ_CACHE_KIB: i64 = 4 * 1024;
+/// Requests that may wait for the thread that writes.
+pub(crate) const WRITES_WAITING_MAX: usize = 16 * 1024;
+/// Transactions of others, in bytes, that may wait for it.
+pub(crate) const APPLIES_BYTES_MAX: usize = 128 << 20;
+/// Requests that share one commit.
+pub(crate) const WRITES_TOGETHER: usize = 512;
+/// How long one commit gathers at most.
+pub(crate) const GATHER: Duration = Duration::from_millis(5);
+/// Rows of another node's question that are found at once.
+pub(crate) const FIND_BYTES: usize = 1 << 20;
+/// Pages in the log that are worth a checkpoint: 16 MiB.
+pub(crate) const CHECKPOINT_PAGES: u64 = 4_096;
+/// How long somebody waits for what has to be seen first.
+pub(crate) const SEEN_PATIENCE: Duration = Duration::from_secs(10);
