@@ -147,7 +147,7 @@ mod tests {
             ("table t has no column named a", "42703"),
             ("UNIQUE constraint failed: t.id", "23505"),
             ("NOT NULL constraint failed: t.id", "23502"),
-            ("_whither_meta is written by the agent alone", "42501"),
+            ("_whither_clock is written by the agent alone", "42501"),
             ("something else", "42000"),
         ] {
             let problem = Problem::from(SqlRefusal::Statement { index: 0, what: what.into() });

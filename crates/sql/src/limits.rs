@@ -26,11 +26,13 @@ pub(crate) const WRITES_WAITING_MAX: usize = 16 * 1024;
 pub(crate) const APPLIES_BYTES_MAX: usize = 128 << 20;
 /// Requests that share one commit.
 pub(crate) const WRITES_TOGETHER: usize = 512;
+/// Commits of nothing but what other nodes say are so far apart under load.
+pub(crate) const APPLIES_APART: Duration = Duration::from_millis(2);
 /// How long one commit gathers at most.
 pub(crate) const GATHER: Duration = Duration::from_millis(5);
 /// Rows of another node's question that are found at once.
 pub(crate) const FIND_BYTES: usize = 1 << 20;
-/// Pages in the log that are worth a checkpoint: 16 MiB.
-pub(crate) const CHECKPOINT_PAGES: u64 = 4_096;
+/// Pages in the log that are worth a checkpoint: 64 MiB. A page that is written often is then copied to its place less often.
+pub(crate) const CHECKPOINT_PAGES: u64 = 16_384;
 /// How long somebody waits for what has to be seen first.
 pub(crate) const SEEN_PATIENCE: Duration = Duration::from_secs(10);

@@ -47,6 +47,8 @@ const QUESTIONS_MAX: usize = 10_000;
 const KEPT: Duration = Duration::from_secs(60);
 /// How soon those who were too slow are looked at again.
 const BEHIND: Duration = Duration::from_millis(20);
+/// How often it is looked whether questions have been without watchers for too long.
+const TIDY: Duration = Duration::from_secs(1);
 /// How long the thread sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(10);
 /// Events taken in before what they cause is told.
@@ -64,9 +66,16 @@ struct Watch {
     questions: BTreeMap<u64, Question>,
     by_statement: HashMap<String, Vec<u64>>,
     routing: Routing,
+    /// By table, the questions that are asked again when it has changed.
+    asked_again: HashMap<String, BTreeSet<u64>>,
     tables: HashMap<String, Vec<mpsc::Sender<Vec<Written>>>>,
-    /// Whether some watchers are behind.
+    /// Questions of which something is to be told, or of which some watchers are behind.
+    untold: BTreeSet<u64>,
     behind: bool,
+    /// Questions that are to be asked again.
+    due: BTreeSet<u64>,
+    /// When it was last looked whether questions have been without watchers for too long.
+    tidied: Instant,
     next_id: u64,
 }
 
@@ -95,8 +104,12 @@ impl Watch {
             questions: BTreeMap::new(),
             by_statement: HashMap::new(),
             routing: Routing::default(),
+            asked_again: HashMap::new(),
             tables: HashMap::new(),
+            untold: BTreeSet::new(),
             behind: false,
+            due: BTreeSet::new(),
+            tidied: Instant::now(),
             // So that an id of an earlier boot is hardly ever one of this.
             next_id: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) >> 12,
         })
@@ -132,7 +145,7 @@ impl Watch {
 
     /// How long there is nothing to do, unless something happens.
     fn pause(&self) -> Duration {
-        let due = self.questions.values().filter_map(|question| question.due).min();
+        let due = self.due.iter().filter_map(|id| self.questions.get(id)?.due).min();
         let due = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
         if self.behind { due.min(BEHIND) } else { due }
     }
@@ -149,12 +162,23 @@ impl Watch {
         self.readers.pin(&self.reader);
         let outcome = self.look_within(touched, schema, catalog, wishes);
         self.reader.guard.trust(|| self.reader.conn.execute_batch("COMMIT"))?;
-        self.behind = false;
-        for question in self.questions.values_mut() {
-            self.behind |= question.tell();
+        self.tell();
+        if self.tidied.elapsed() > TIDY {
+            self.tidied = Instant::now();
+            self.forget_unwatched();
         }
-        self.forget_unwatched();
         outcome
+    }
+
+    /// Tells watchers what has changed.
+    fn tell(&mut self) {
+        self.behind = false;
+        for id in std::mem::take(&mut self.untold) {
+            if self.questions.get_mut(&id).is_some_and(Question::tell) {
+                self.untold.insert(id);
+                self.behind = true;
+            }
+        }
     }
 
     fn look_within(
@@ -169,11 +193,12 @@ impl Watch {
         }
         self.rows_changed(touched)?;
         let now = Instant::now();
-        for question in self.questions.values_mut() {
-            if let Plan::Again { catalog: true, .. } = &question.plan
-                && catalog
-            {
-                question.due.get_or_insert(now.max(question.rested));
+        if catalog {
+            for question in self.questions.values_mut() {
+                if let Plan::Again { catalog: true, .. } = &question.plan {
+                    question.due.get_or_insert(now.max(question.rested));
+                    self.due.insert(question.id);
+                }
             }
         }
         self.ask_due();
@@ -200,11 +225,10 @@ impl Watch {
             }
             tables.insert(table);
         }
-        for question in self.questions.values_mut() {
-            if let Plan::Again { tables: read, .. } = &question.plan
-                && !read.is_disjoint(&tables)
-            {
+        for id in tables.iter().filter_map(|table| self.asked_again.get(table)).flatten() {
+            if let Some(question) = self.questions.get_mut(id) {
                 question.due.get_or_insert(now.max(question.rested));
+                self.due.insert(*id);
             }
         }
         for (table, rows) in written {
@@ -234,6 +258,7 @@ impl Watch {
             };
             let shown = question.row_gives(key, gives);
             self.routing.shows(table, key, id, shown);
+            self.untold.insert(id);
         }
         Ok(())
     }
@@ -241,9 +266,13 @@ impl Watch {
     /// Asks the questions again that are due.
     fn ask_due(&mut self) {
         let now = Instant::now();
-        let due = self.questions.values().filter(|question| question.due.is_some_and(|due| due <= now));
-        let due: Vec<u64> = due.map(|question| question.id).collect();
-        due.into_iter().for_each(|id| self.ask_again(id));
+        let question_of = |id: &u64| self.questions.get(id).and_then(|question| question.due);
+        let due: Vec<u64> =
+            self.due.iter().filter(|id| question_of(id).is_none_or(|due| due <= now)).copied().collect();
+        for id in due {
+            self.due.remove(&id);
+            self.ask_again(id);
+        }
     }
 
     fn ask_again(&mut self, id: u64) {
@@ -253,6 +282,7 @@ impl Watch {
             Ok(rows) => {
                 question.answer_is(rows);
                 question.rest_after(began.elapsed());
+                self.untold.insert(id);
             }
             Err(refusal) => {
                 question.fail(&refusal);
@@ -266,6 +296,7 @@ impl Watch {
         for id in all {
             if let Some(question) = self.questions.get_mut(&id) {
                 question.due = Some(question.rested.max(Instant::now()));
+                self.due.insert(id);
             }
         }
     }
@@ -276,6 +307,7 @@ impl Watch {
         self.shapes = shape::shapes(&self.reader)?;
         self.scratch = Scratch::of(&self.shapes)?;
         self.routing = Routing::default();
+        self.asked_again.clear();
         let all: Vec<u64> = self.questions.keys().copied().collect();
         for id in all {
             let Some(mut question) = self.questions.remove(&id) else { continue };
@@ -284,7 +316,10 @@ impl Watch {
                 if same { self.fill(&mut question) } else { Err(bad(CHANGED.into())) }
             });
             match outcome {
-                Ok(()) => drop(self.questions.insert(id, question)),
+                Ok(()) => {
+                    self.untold.insert(id);
+                    self.questions.insert(id, question);
+                }
                 Err(refusal) => {
                     question.fail(&refusal);
                     self.unlist(&question);
@@ -319,6 +354,11 @@ impl Watch {
     }
 
     fn try_fill(&mut self, question: &mut Question) -> Result<(), SqlRefusal> {
+        if let Plan::Again { tables, .. } = &question.plan {
+            for table in tables {
+                self.asked_again.entry(table.clone()).or_default().insert(question.id);
+            }
+        }
         let Plan::Rows { table, filter } = question.plan.clone() else {
             let began = Instant::now();
             question.answer_is(all_rows(&self.reader, &question.statement)?);
@@ -380,7 +420,7 @@ impl Watch {
         let id = self.next_id;
         let mut question = Question::new(id, statement.clone(), columns, plan);
         if let Err(refusal) = self.fill(&mut question) {
-            self.routing.remove(id);
+            self.unlist(&question);
             return Err(refusal);
         }
         // Nobody has watched yet: what is there is no change.
@@ -401,6 +441,7 @@ impl Watch {
     }
 
     fn forget_unwatched(&mut self) {
+        self.questions.values_mut().for_each(Question::miss_watchers);
         let over = |question: &&Question| question.left.is_some_and(|left| left.elapsed() > KEPT);
         let over: Vec<u64> = self.questions.values().filter(over).map(|question| question.id).collect();
         over.into_iter().for_each(|id| self.remove(id));
@@ -414,6 +455,11 @@ impl Watch {
 
     fn unlist(&mut self, question: &Question) {
         self.routing.remove(question.id);
+        self.due.remove(&question.id);
+        self.asked_again.retain(|_, ids| {
+            ids.remove(&question.id);
+            !ids.is_empty()
+        });
         if let Some(ids) = self.by_statement.get_mut(&question.statement.sql) {
             ids.retain(|id| *id != question.id);
             if ids.is_empty() {

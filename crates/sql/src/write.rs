@@ -5,7 +5,7 @@
 
 use crate::damage;
 use crate::file;
-use crate::limits::{CHECKPOINT_PAGES, FIND_BYTES, GATHER, WRITES_TOGETHER};
+use crate::limits::{APPLIES_APART, CHECKPOINT_PAGES, FIND_BYTES, GATHER, WRITES_TOGETHER};
 use crate::settle::Settled;
 use crate::watch::Event;
 use std::collections::BTreeMap;
@@ -108,21 +108,37 @@ fn sync(file: &Path, waiting: &Receiver<Vec<Behind>>) {
 
 impl Writer {
     fn run(mut self) {
+        let mut committed = Instant::now();
         while let Ok(first) = self.jobs.recv() {
             let began = Instant::now();
             let mut jobs = vec![first];
+            self.gather_applies(&mut jobs, committed + APPLIES_APART);
             while jobs.len() < WRITES_TOGETHER && began.elapsed() < GATHER && !matches!(jobs.last(), Some(Job::Stop)) {
                 let Ok(next) = self.jobs.try_recv() else { break };
                 jobs.push(next);
             }
             let stop = jobs.pop_if(|last| matches!(last, Job::Stop)).is_some();
             self.carry_out(jobs);
+            committed = Instant::now();
             if stop {
                 break;
             }
             self.checkpoint_if_due();
         }
         drop(self.tables.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+    }
+
+    /// What other nodes say comes at once when it is quiet. When it is not, it waits a moment for company: nobody waits for it to be
+    /// acknowledged, and most of what it costs is the commit. A client's transaction ends the waiting.
+    fn gather_applies(&self, jobs: &mut Vec<Job>, until: Instant) {
+        while jobs.len() < WRITES_TOGETHER && jobs.iter().all(|job| matches!(job, Job::Core(TableWork::Apply(_)))) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.jobs.recv_timeout(left) {
+                Ok(job) if !left.is_zero() => jobs.push(job),
+                Ok(job) => return jobs.push(job),
+                Err(_) => return,
+            }
+        }
     }
 
     /// Carries out jobs in one commit, or, should that fail, each in one of its own.

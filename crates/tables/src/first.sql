@@ -1,8 +1,5 @@
 -- What users' tables carry beside them. Everything that begins with _whither_ is the agent's own.
 
--- One row: who this database belongs to.
-CREATE TABLE _whither_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-
 -- Who has written, and what has been seen of it.
 CREATE TABLE _whither_origins (
     id INTEGER PRIMARY KEY,
@@ -11,6 +8,8 @@ CREATE TABLE _whither_origins (
     ranges BLOB NOT NULL DEFAULT x'',
     -- Up to which of its transactions tombstones have been dropped.
     collected INTEGER NOT NULL DEFAULT 0,
+    -- The hybrid clock of this node when that was last written.
+    clock INTEGER NOT NULL DEFAULT 0,
     UNIQUE (node, epoch)
 );
 

@@ -27,7 +27,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// Prepared statements that are kept.
 const STATEMENTS_KEPT: usize = 256;
 /// The log file is cut back to this size when it starts anew after a burst.
-const LOG_BYTES_KEPT: i64 = 64 << 20;
+const LOG_BYTES_KEPT: i64 = 16 << 20;
 
 impl Tables {
     /// Opens the database in `file`, or creates it, for `me` to write in.
@@ -79,10 +79,7 @@ impl Tables {
         {
             table.trigger_texts().iter().try_for_each(|text| conn.execute_batch(text))?;
         }
-        let stamp: Option<i64> =
-            conn.query_row("SELECT value FROM _whither_meta WHERE key = 'stamp'", [], |row| row.get(0)).or_else(
-                |error| if matches!(error, rusqlite::Error::QueryReturnedNoRows) { Ok(None) } else { Err(error) },
-            )?;
+        let stamp: Option<i64> = conn.query_row("SELECT max(clock) FROM _whither_origins", [], |row| row.get(0))?;
         let origins = Origins::load(&conn)?;
         Ok(Self {
             head: origins.last(me),

@@ -1,5 +1,6 @@
 //! Who has written, and what has been seen of them, as this database numbers them.
 
+use crate::clock::Stamp;
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 use whither_model::durable::Seen;
@@ -92,11 +93,13 @@ impl Origins {
     }
 
     /// Writes down what was seen since the last time.
-    pub(crate) fn store(&mut self, conn: &Connection) -> rusqlite::Result<()> {
-        let mut statement = conn.prepare_cached("UPDATE _whither_origins SET ranges = ?2 WHERE id = ?1")?;
+    pub(crate) fn store(&mut self, conn: &Connection, clock: Stamp) -> rusqlite::Result<()> {
+        let text = "UPDATE _whither_origins SET ranges = ?2, clock = ?3 WHERE id = ?1";
+        let mut statement = conn.prepare_cached(text)?;
         for origin in std::mem::take(&mut self.dirty) {
             if let Some(author) = self.known.get(&origin) {
-                statement.execute(params![author.id, encode(author.seen.as_slice())])?;
+                let ranges = encode(author.seen.as_slice());
+                statement.execute(params![author.id, ranges, clock.0.cast_signed()])?;
             }
         }
         Ok(())

@@ -104,11 +104,8 @@ impl Tables {
     }
 
     fn try_commit(&mut self) -> Result<(), Fault> {
-        self.origins.store(&self.conn)?;
-        let stamp = self.clock.last().0.cast_signed();
-        let remember =
-            "INSERT INTO _whither_meta (key, value) VALUES ('stamp', ?1) ON CONFLICT DO UPDATE SET value = ?1";
-        self.conn.prepare_cached(remember)?.execute([stamp])?;
+        // The clock goes along with what was seen, on a page that is written anyway.
+        self.origins.store(&self.conn, self.clock.last())?;
         Ok(self.conn.prepare_cached("COMMIT")?.execute([]).map(drop)?)
     }
 

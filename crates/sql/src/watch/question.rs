@@ -165,11 +165,16 @@ impl Question {
             let surplus = self.history.len().saturating_sub(HISTORY_MAX);
             self.history.drain(..surplus);
         }
+        self.miss_watchers();
+        self.catch_up()
+    }
+
+    /// Notes who has gone.
+    pub(super) fn miss_watchers(&mut self) {
         self.watchers.retain(|watcher| !watcher.events.is_closed());
         if self.watchers.is_empty() {
             self.left.get_or_insert_with(Instant::now);
         }
-        self.catch_up()
     }
 
     /// Tells those who were too slow everything anew, once they have read what waited. Returns whether any is left.

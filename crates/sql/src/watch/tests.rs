@@ -73,7 +73,7 @@ impl Rig {
 
     /// Has everything that is due done now, rested or not.
     fn settle(&mut self) {
-        while self.watch.questions.values().any(|question| question.due.is_some()) || self.watch.behind {
+        while !self.watch.due.is_empty() || self.watch.behind {
             for question in self.watch.questions.values_mut() {
                 question.due = question.due.map(|_| Instant::now());
             }
