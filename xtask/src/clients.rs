@@ -34,6 +34,12 @@ const CLIENTS: &[Client] = &[
         elsewhere: "`brew install haproxy`",
         proves: "the sample template makes a file that HAProxy takes, and a drained instance gets nothing new",
     },
+    Client {
+        program: "psql",
+        debian: "postgresql-client",
+        elsewhere: "`brew install libpq`, or the package postgresql",
+        proves: "an agent answers PostgreSQL's own client, its \\d commands included",
+    },
 ];
 
 /// Sees to it that the clients are there, installing what is missing where that is possible. Returns what tests have to

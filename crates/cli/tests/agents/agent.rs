@@ -35,6 +35,8 @@ struct Running {
     http: Option<SocketAddr>,
     socket: Option<PathBuf>,
     dns: SocketAddr,
+    /// Not with `--postgres-enabled false`.
+    postgres: Option<SocketAddr>,
 }
 
 /// The program, with none of what somebody set for an agent of theirs.
@@ -170,7 +172,14 @@ impl Agent {
         let node = ready["node"].as_str().expect("a node id").to_owned();
         let http = (!ready["http"].is_null()).then(|| address("http"));
         let socket = ready["socket"].as_str().map(PathBuf::from);
-        self.running = Some(Running { process, node, http, socket, dns: address("dns") });
+        let postgres = (!ready["postgres"].is_null()).then(|| address("postgres"));
+        self.running = Some(Running { process, node, http, socket, dns: address("dns"), postgres });
+    }
+
+    /// Where it speaks PostgreSQL's protocol.
+    #[track_caller]
+    pub(crate) fn postgres(&self) -> SocketAddr {
+        self.run().postgres.expect("it speaks PostgreSQL's protocol")
     }
 
     #[track_caller]

@@ -119,3 +119,49 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
     cluster[a].service("prod/elsewhere");
     drop(cluster);
 }
+
+#[test]
+fn a_full_disk_refuses_what_users_write_and_answers_what_they_ask() {
+    let mut cluster = Cluster::of(&["b"]);
+    let Some(disk) = SmallDisk::mount(&cluster.scratch().join("disk")) else { return };
+    let mut agent = Agent::new("a", &disk.0.join("data"), cluster.secret());
+    agent.argue(&["--join", &cluster[0].peers().to_string()]);
+    let a = cluster.add_agent(agent);
+    cluster[a].start();
+    cluster.await_all_alive();
+    cluster[0].schema("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)");
+    cluster[a].await_number("SELECT count(*) FROM notes", 0);
+    cluster[a].sql("INSERT INTO notes VALUES (1, 'before')");
+    disk.fill();
+    let insert = |id: usize| {
+        let text = "x".repeat(2_000);
+        cluster[a].ask("POST /v1/transactions", &format!(r#"["INSERT INTO notes VALUES ({id}, '{text}')"]"#))
+    };
+    let mut accepted = 1;
+    let refused = eventually("a write is refused", SOON, || {
+        let answer = insert(accepted + 1);
+        if answer.status == 507 {
+            return Ok(answer);
+        }
+        accepted += 1;
+        Err(answer.expect(&[200]).body)
+    });
+    let problem = refused.json();
+    assert_eq!(problem["type"], "urn:whither:problem:disk", "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("full")), "{problem}");
+    let question = cluster[a].ask("POST /v1/queries", "\"SELECT text FROM notes WHERE id = 1\"").expect(&[200]);
+    assert!(question.body.contains("before"), "{}", question.body);
+    // What others write meanwhile is missed, and comes when there is room.
+    cluster[0].sql("INSERT INTO notes VALUES (1000000, 'elsewhere')");
+    disk.free();
+    eventually("it writes again", SOON, || {
+        let answer = insert(500_000);
+        (answer.status == 200).then_some(()).ok_or(answer.body)
+    });
+    cluster[a].await_number("SELECT count(*) FROM notes WHERE id = 1000000", 1);
+    cluster[0].await_number("SELECT count(*) FROM notes WHERE id < 400000", i64::try_from(accepted).expect("few"));
+    cluster[a].kill();
+    cluster[a].start();
+    cluster[a].await_number("SELECT count(*) FROM notes", i64::try_from(accepted + 2).expect("few"));
+    drop(cluster);
+}

@@ -15,6 +15,7 @@ mod lag;
 mod lease;
 mod pause;
 mod played;
+mod postgres;
 mod registration;
 mod run;
 mod seed_name;
