@@ -56,7 +56,8 @@ impl Tables {
         if outcome.is_err() && self.is_open() {
             self.conn.prepare_cached("ROLLBACK TO one")?.execute([])?;
             if self.concluding {
-                self.reload()?;
+                // What is in memory may be ahead of the database, also with what others wrote since it was begun.
+                self.roll_back()?;
             }
         }
         if !self.is_open() {

@@ -130,3 +130,24 @@ fn a_statement_that_never_ends_is_given_up_and_the_next_is_taken() {
     assert!(told.contains("takes too long"), "{told}");
     assert!(node.run("INSERT INTO items (id) VALUES ('after')").is_some());
 }
+
+/// A number was once given out twice when a transaction failed late, after another of the same commit had succeeded.
+#[test]
+fn a_transaction_that_fails_late_takes_those_that_share_its_commit_along_and_their_numbers_are_free_again() {
+    let mut node = Node::with_schema(1);
+    let insert = |id: &str| [Statement::plain(format!("INSERT INTO items (id) VALUES ('{id}')"))];
+    let wall = whither_model::WallTime(node.wall);
+    node.tables.begin().unwrap();
+    let first = node.tables.transact(wall, &insert("a")).unwrap().transaction.unwrap();
+    let huge = Statement {
+        sql: "INSERT INTO items (id, note) VALUES ('b', ?)".into(),
+        params: Params::Positional(vec![Value::Text("x".repeat(17 << 20).into())]),
+    };
+    assert!(node.tables.transact(wall, &[huge]).is_err());
+    assert!(!node.tables.is_open(), "all of it is undone, and who began it knows");
+    assert_eq!(node.ask("SELECT count(*) FROM items"), ["0"]);
+    let again = node.run("INSERT INTO items (id) VALUES ('a')").unwrap();
+    assert_eq!(again.seq, first.seq, "nobody was told of the first");
+    let next = node.run("INSERT INTO items (id) VALUES ('c')").unwrap();
+    assert_eq!(next.seq.0, again.seq.0 + 1);
+}
