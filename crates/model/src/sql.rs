@@ -94,7 +94,10 @@ pub enum TableWork {
         fetch: FetchId,
     },
     /// Forget all rows: this node was away for so long that others have dropped tombstones which it has not seen.
-    Forget,
+    Forget {
+        /// Up to where they have.
+        collected: Stretches,
+    },
     /// Drop tombstones that everybody has seen.
     Collect {
         /// Of each author, up to which of its transactions.
@@ -134,8 +137,13 @@ pub enum TablesDone {
         /// Of each author, up to which of its transactions.
         upto: Stretches,
     },
-    /// All rows were forgotten.
-    Forgotten,
+    /// All rows were forgotten, if `done`.
+    Forgotten {
+        /// As it was asked.
+        collected: Stretches,
+        /// Whether it could be done.
+        done: bool,
+    },
     /// What another node lacks.
     Found {
         /// As it was asked.

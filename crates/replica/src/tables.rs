@@ -211,7 +211,7 @@ impl Replica {
                 self.counters.tombstones_collected += tombstones;
                 self.tables.note_collected(&upto);
             }
-            TablesDone::Forgotten => self.tables_forgotten(),
+            TablesDone::Forgotten { collected, done } => self.tables_forgotten(&collected, done),
             TablesDone::Found { asker, complete, body, more } => self.tables_found(asker, complete, &body, more),
         }
     }

@@ -138,6 +138,8 @@ impl Watch {
             }
             if let Err(error) = self.look(&touched, schema, catalog, wishes) {
                 tracing::warn!(%error, "watched questions could not be answered; they are asked again");
+                // They have missed something, and know it by that.
+                self.tables.clear();
                 self.ask_all_again();
             }
         }
@@ -252,9 +254,15 @@ impl Watch {
         }
         for id in candidates {
             let Some(question) = self.questions.get_mut(&id) else { continue };
-            let gives = match values {
-                Some(_) => self.scratch.ask(&question.statement)?,
+            let gives = match values.map(|_| self.scratch.ask(&question.statement)) {
                 None => None,
+                Some(Ok(gives)) => gives,
+                Some(Err(error)) => {
+                    // One question that cannot be answered is no reason to let others miss anything.
+                    question.fail(&in_words(&self.reader, &error));
+                    self.remove(id);
+                    continue;
+                }
             };
             let shown = question.row_gives(key, gives);
             self.routing.shows(table, key, id, shown);
@@ -276,6 +284,9 @@ impl Watch {
     }
 
     fn ask_again(&mut self, id: u64) {
+        if self.questions.get(&id).is_some_and(|question| matches!(question.plan, Plan::Rows { .. })) {
+            return self.fill_again(id);
+        }
         let Some(question) = self.questions.get_mut(&id) else { return };
         let began = Instant::now();
         match all_rows(&self.reader, &question.statement) {
@@ -287,6 +298,20 @@ impl Watch {
             Err(refusal) => {
                 question.fail(&refusal);
                 self.remove(id);
+            }
+        }
+    }
+
+    /// Finds the whole answer of a question anew that is otherwise kept up to date row by row.
+    fn fill_again(&mut self, id: u64) {
+        let Some(mut question) = self.questions.remove(&id) else { return };
+        question.due = None;
+        self.untold.insert(id);
+        match self.fill(&mut question) {
+            Ok(()) => drop(self.questions.insert(id, question)),
+            Err(refusal) => {
+                question.fail(&refusal);
+                self.unlist(&question);
             }
         }
     }

@@ -243,10 +243,10 @@ impl Writer {
             TableWork::Collect { upto } => {
                 TablesDone::Collected { tombstones: self.tables.collect(upto)?, upto: upto.clone() }
             }
-            TableWork::Forget => {
-                self.keep_a_copy();
-                self.tables.forget()?;
-                TablesDone::Forgotten
+            TableWork::Forget { collected } => {
+                self.keep_a_copy()?;
+                self.tables.forget(collected)?;
+                TablesDone::Forgotten { collected: collected.clone(), done: true }
             }
             TableWork::Find { missing, asker } => {
                 let found = self.tables.lacking(missing, FIND_BYTES)?;
@@ -255,18 +255,19 @@ impl Writer {
         })
     }
 
-    /// Before rows are forgotten, what this node alone may have is kept beside them.
-    fn keep_a_copy(&self) {
+    /// Before rows are forgotten, what this node alone may have is kept beside them; without that nothing is forgotten.
+    fn keep_a_copy(&self) -> Result<(), Fault> {
         let epoch = self.tables.origin().epoch.0;
-        let aside = (1..).map(|number| self.file.with_extension(format!("db.forgotten-{epoch}-{number}")));
-        let Some(aside) = aside.into_iter().find(|aside| !aside.exists()) else { return };
-        let kept = rusqlite::Connection::open(&self.file)
-            .and_then(|conn| conn.execute("VACUUM INTO ?1", [aside.to_string_lossy()]).map(drop));
+        let mut aside = (1..).map(|number| self.file.with_extension(format!("db.forgotten-{epoch}-{number}")));
+        let Some(aside) = aside.find(|aside| !aside.exists()) else { return Ok(()) };
         tracing::warn!(
-            copy = %aside.display(), ?kept,
+            copy = %aside.display(),
             "this node was away for so long that the others have dropped tombstones which it has not seen: it takes users' \
              tables from them anew, and keeps a copy of what it had"
         );
+        let conn = rusqlite::Connection::open(&self.file)?;
+        conn.execute("VACUUM INTO ?1", [aside.to_string_lossy()])?;
+        Ok(())
     }
 
     /// Tells everybody what was committed: readers see it already.
@@ -342,7 +343,7 @@ pub(crate) fn weight(work: &TableWork) -> usize {
     match work {
         TableWork::Apply(transaction) => transaction.body.len() + 64,
         TableWork::Mend { body, .. } => body.len() + 64,
-        TableWork::Find { .. } | TableWork::Collect { .. } | TableWork::Forget => 64,
+        TableWork::Find { .. } | TableWork::Collect { .. } | TableWork::Forget { .. } => 64,
     }
 }
 
@@ -369,7 +370,7 @@ pub(crate) fn not_done(work: &TableWork) -> TablesDone {
         }
         TableWork::Collect { .. } => TablesDone::Collected { tombstones: 0, upto: Vec::new() },
         // It is asked again when a peer next says so.
-        TableWork::Forget => TablesDone::Collected { tombstones: 0, upto: Vec::new() },
+        TableWork::Forget { .. } => TablesDone::Forgotten { collected: Vec::new(), done: false },
         TableWork::Find { asker, .. } => {
             TablesDone::Found { asker: *asker, complete: Vec::new(), body: Vec::new(), more: false }
         }

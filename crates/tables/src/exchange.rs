@@ -36,6 +36,14 @@ pub struct Repair {
     pub more: bool,
 }
 
+/// Longest name of a table or column that is accepted.
+const NAME_BYTES_MAX: usize = 512;
+/// Tables that may ever be heard of.
+const TABLES_MAX: usize = 10_000;
+/// Columns that may ever be heard of.
+const COLUMNS_MAX: usize = 100_000;
+/// Columns of one table of which something is said at once: SQLite has no more (SQLITE_MAX_COLUMN).
+const COLUMNS_OF_ONE_MAX: usize = 2_000;
 /// Longest key that is accepted, encoded.
 const KEY_BYTES_MAX: usize = 4 * 1024;
 
@@ -104,6 +112,9 @@ impl Tables {
 
     /// What rows say; `None` if they cannot be read. `whole`: who wrote all of it.
     fn read_rows(&mut self, told: Vec<RowsWire>, whole: Option<Author>) -> Result<Option<Vec<Said>>, Fault> {
+        if !told.iter().all(|rows| self.may_be_numbered(rows)) {
+            return Ok(None);
+        }
         let mut said = Vec::new();
         for RowsWire { table, columns, rows } in told {
             let table = self.schema.number_table(&self.conn, &table)?;
@@ -120,6 +131,19 @@ impl Tables {
             }
         }
         Ok(Some(said))
+    }
+
+    /// Whether the names are as names may be, and there is room for them.
+    fn may_be_numbered(&self, rows: &RowsWire) -> bool {
+        let fits = |name: &str| !name.is_empty() && name.len() <= NAME_BYTES_MAX;
+        let others = rows.rows.iter().flat_map(|row| &row.others).map(|cell| cell.column.as_str());
+        let room = self.schema.names.len() < TABLES_MAX && self.schema.columns.len() < COLUMNS_MAX;
+        let known = |table| self.schema.names.contains_key(table);
+        let mut columns = rows.columns.iter().map(String::as_str).chain(others);
+        fits(&rows.table)
+            && columns.all(fits)
+            && rows.columns.len() <= COLUMNS_OF_ONE_MAX
+            && (room || known(&rows.table))
     }
 
     fn read_row(
@@ -205,17 +229,19 @@ impl Tables {
         Ok(collected)
     }
 
-    /// Forgets all rows, and that anything was seen. The schema stays, and numbers of transactions go on.
+    /// Forgets all rows, and that anything was seen. The schema stays, and numbers of transactions go on. What comes next comes from
+    /// somebody who has dropped tombstones up to `collected`.
     ///
     /// # Errors
     /// All since [`Tables::begin`] is to be rolled back.
-    pub fn forget(&mut self) -> Result<(), Fault> {
+    pub fn forget(&mut self, collected: &Stretches) -> Result<(), Fault> {
         for table in self.schema.tables.values().filter(|table| table.ix != SCHEMA) {
             self.conn.execute(&format!("DELETE FROM {}", crate::sql_text::quoted(&table.shown)), [])?;
         }
         self.conn.execute("DELETE FROM _whither_clock WHERE tbl <> ?1", [SCHEMA.0])?;
         self.conn.execute("DELETE FROM _whither_held", [])?;
         self.origins.forget(&self.conn)?;
+        self.note_collected(collected)?;
         self.holding.clear();
         self.touched.clear();
         self.schema_changed = true;
@@ -233,15 +259,15 @@ impl Tables {
         let mut bytes = 0;
         for (origin, stretches) in missing {
             let mut complete = Vec::new();
-            for (first, last) in stretches {
-                let until = match self.origins.known_id(*origin) {
-                    Some(id) => self.gather((id, *first, *last), bytes_max, &mut bytes, &mut done, &mut told)?,
-                    None => *last,
-                };
-                if until >= *first {
-                    complete.push((*first, until));
+            // Only of what is known here at this moment: whoever asks may have been told more than there is by now.
+            let Some(id) = self.origins.known_id(*origin) else { continue };
+            let known = stretches.iter().flat_map(|(first, last)| self.origins.seen_of(*origin, *first, *last));
+            for (first, last) in known {
+                let until = self.gather((id, first, last), bytes_max, &mut bytes, &mut done, &mut told)?;
+                if until >= first {
+                    complete.push((first, until));
                 }
-                if until < *last {
+                if until < last {
                     repair.more = true;
                     break;
                 }

@@ -88,14 +88,6 @@ pub(crate) fn remove_row(conn: &Connection, table: TableIx, row: i64) -> Result<
     Ok(())
 }
 
-/// A row is elsewhere in its table now.
-pub(crate) fn move_row(conn: &Connection, table: TableIx, from: i64, to: i64) -> Result<()> {
-    remove_row(conn, table, to)?;
-    let text = "UPDATE _whither_clock SET row = ?3 WHERE tbl = ?1 AND row = ?2";
-    conn.prepare_cached(text)?.execute(params![table.0, from, to])?;
-    Ok(())
-}
-
 /// Keeps what has no place.
 pub(crate) fn hold(conn: &Connection, table: TableIx, key: &[u8], held: &Held, origin: i64) -> Result<()> {
     let text = "INSERT INTO _whither_held (tbl, key, col, stamp, origin, seq, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \

@@ -83,6 +83,8 @@ impl Tables {
         let origins = Origins::load(&conn)?;
         Ok(Self {
             head: origins.last(me),
+            committed_head: origins.last(me),
+            stored_clock: Stamp(stamp.unwrap_or(0).cast_unsigned()),
             me,
             clock: Hybrid::past(Stamp(stamp.unwrap_or(0).cast_unsigned())),
             origins,
@@ -104,7 +106,10 @@ impl Tables {
     /// The database cannot be read.
     pub fn boot(&mut self, me: Origin) -> Result<(), Fault> {
         self.me = me;
-        self.roll_back()
+        self.committed_head = 0;
+        self.roll_back()?;
+        (self.head, self.committed_head) = (self.origins.last(me), self.origins.last(me));
+        Ok(())
     }
 
     /// Forgets what was not committed.
@@ -112,7 +117,7 @@ impl Tables {
         self.schema = Schema::load(&self.conn)?;
         self.origins = Origins::load(&self.conn)?;
         self.holding = marks::holding(&self.conn)?;
-        self.head = self.origins.last(self.me);
+        self.head = self.committed_head;
         self.concluding = false;
         Ok(())
     }

@@ -74,6 +74,20 @@ impl Origins {
         Ok(new)
     }
 
+    /// What is written down of `origin` is written again, with whatever goes along.
+    pub(crate) fn touch(&mut self, conn: &Connection, origin: Origin) -> rusqlite::Result<()> {
+        self.id(conn, origin)?;
+        self.dirty.insert(origin);
+        Ok(())
+    }
+
+    /// What has been seen of a stretch of `origin`'s transactions.
+    pub(crate) fn seen_of(&self, origin: Origin, first: u64, last: u64) -> Vec<(u64, u64)> {
+        let whole = Ranges::from_untrusted([(first, last)]);
+        let Some(author) = self.known.get(&origin) else { return Vec::new() };
+        whole.without(&Ranges::from_untrusted(whole.without(&author.seen)))
+    }
+
     /// Forgets that anything was seen of anybody.
     pub(crate) fn forget(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         self.known.values_mut().for_each(|author| author.seen = Ranges::default());

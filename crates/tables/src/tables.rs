@@ -1,7 +1,7 @@
 //! One database, and its transactions.
 
 use crate::capture::Watch;
-use crate::clock::Hybrid;
+use crate::clock::{Hybrid, Stamp};
 use crate::error::Fault;
 use crate::guard::Guard;
 use crate::origins::Origins;
@@ -21,6 +21,10 @@ pub struct Tables {
     pub(crate) me: Origin,
     /// The last number of a transaction made here in this boot.
     pub(crate) head: u64,
+    /// The same as of the last commit: what is rolled back gives its numbers back, and no others.
+    pub(crate) committed_head: u64,
+    /// The clock as it was last written down.
+    pub(crate) stored_clock: Stamp,
     pub(crate) clock: Hybrid,
     pub(crate) watch: Watch,
     pub(crate) guard: Guard,
@@ -105,8 +109,13 @@ impl Tables {
 
     fn try_commit(&mut self) -> Result<(), Fault> {
         // The clock goes along with what was seen, on a page that is written anyway.
+        if self.clock.last() != self.stored_clock {
+            self.origins.touch(&self.conn, self.me)?;
+        }
         self.origins.store(&self.conn, self.clock.last())?;
-        Ok(self.conn.prepare_cached("COMMIT")?.execute([]).map(drop)?)
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        (self.committed_head, self.stored_clock) = (self.head, self.clock.last());
+        Ok(())
     }
 
     /// Undoes everything since [`Tables::begin`].

@@ -103,6 +103,7 @@ impl Tables {
         let origin = self.origins.id(&self.conn, self.me)?;
         let mut rows: Vec<RowsWire> = Vec::new();
         let mut schema = false;
+        self.move_marks(&net)?;
         for one in net {
             self.note(&one, &author, origin)?;
             if matches!(&one.change, Change::Updated { cells, .. } if cells.is_empty()) {
@@ -130,6 +131,29 @@ impl Tables {
         Ok(Some(Transaction { origin: self.me, seq: author.seq, body: body.into() }))
     }
 
+    /// Who wrote rows goes where they went, and goes with those that are gone. First all are taken up and then put down again: one may
+    /// be where another was.
+    fn move_marks(&mut self, net: &[Net]) -> Result<(), Fault> {
+        let mut moved = Vec::new();
+        for one in net {
+            match one.change {
+                Change::Updated { old_rowid, rowid, .. } if old_rowid != rowid => {
+                    moved.push((one.table, rowid, marks::of_row(&self.conn, &self.origins, one.table, old_rowid)?));
+                    marks::remove_row(&self.conn, one.table, old_rowid)?;
+                }
+                Change::Deleted { rowid } => marks::remove_row(&self.conn, one.table, rowid)?,
+                Change::Inserted { .. } | Change::Updated { .. } => {}
+            }
+        }
+        for (table, rowid, (life, cells)) in moved {
+            for (column, author) in life.into_iter().map(|life| (LIFE, life)).chain(cells) {
+                let origin = self.origins.id(&self.conn, author.origin)?;
+                marks::put(&self.conn, (table, rowid, column), &author, origin)?;
+            }
+        }
+        Ok(())
+    }
+
     fn note(&mut self, net: &Net, author: &Author, origin: i64) -> Result<(), Fault> {
         let table = net.table;
         match &net.change {
@@ -139,18 +163,14 @@ impl Tables {
                 }
                 marks::put(&self.conn, (table, *rowid, LIFE), author, origin)?;
             }
-            Change::Updated { old_rowid, rowid, cells } => {
-                if old_rowid != rowid {
-                    marks::move_row(&self.conn, table, *old_rowid, *rowid)?;
-                }
+            Change::Updated { rowid, cells, .. } => {
                 let Some(known) = self.schema.tables.get(&table) else { return Ok(()) };
                 for (at, _) in cells {
                     let column = known.columns[known.cells[*at]].ix;
                     marks::put(&self.conn, (table, *rowid, column), author, origin)?;
                 }
             }
-            Change::Deleted { rowid } => {
-                marks::remove_row(&self.conn, table, *rowid)?;
+            Change::Deleted { .. } => {
                 if self.holding.contains(&table) {
                     marks::release_row(&self.conn, table, &net.key)?;
                 }

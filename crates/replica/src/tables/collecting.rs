@@ -120,15 +120,22 @@ impl super::Tables {
 impl Replica {
     /// A peer has dropped tombstones that this node has not seen, because it was away for too long: what it has may be of the dead. It
     /// is forgotten, and fetched anew.
-    pub(super) fn forget_tables(&mut self) {
+    pub(super) fn forget_tables(&mut self, collected: Stretches) {
         if !core::mem::replace(&mut self.tables.forgetting, true) {
-            self.ready.tables.push(TableWork::Forget);
+            self.ready.tables.push(TableWork::Forget { collected });
         }
     }
 
-    /// What was here has been forgotten.
-    pub(super) fn tables_forgotten(&mut self) {
+    /// What was here has been forgotten. Up to where the other had dropped tombstones is known from now on: whatever comes first comes from
+    /// after that.
+    pub(super) fn tables_forgotten(&mut self, collected: &Stretches, done: bool) {
         let tables = &mut self.tables;
+        if !done {
+            tables.forgetting = false;
+            return;
+        }
+        tables.collected.clear();
+        tables.note_collected(collected);
         tables.applied.clear();
         tables.waiting.clear();
         tables.known_until.clear();

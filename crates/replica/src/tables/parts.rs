@@ -37,8 +37,13 @@ impl Parts {
         }
         self.begun += 1;
         let begun = self.begun;
-        let fresh = || Whole { begun, missing: of, parts: alloc::vec![None; of as usize], bytes: 0 };
-        let whole = self.wholes.entry(id).or_insert_with(fresh);
+        if !self.wholes.contains_key(&id) {
+            // Its places take room before anything is in them.
+            let bytes = of as usize * size_of::<Option<Bytes>>() + size_of::<Whole>();
+            self.bytes += bytes;
+            self.wholes.insert(id, Whole { begun, missing: of, parts: alloc::vec![None; of as usize], bytes });
+        }
+        let whole = self.wholes.get_mut(&id)?;
         let place = whole.parts.get_mut(at as usize)?;
         if place.is_some() {
             return None;

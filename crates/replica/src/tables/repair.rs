@@ -155,9 +155,14 @@ impl Replica {
         if !vector.partial {
             self.note_tables_seen(sender.belief.node, &theirs);
         }
+        if self.tables.forgetting {
+            // What is here is about to go. The other asks again.
+            return;
+        }
         let collected = from_wire(&vector.collected);
         if !vector.partial && self.tables.collected_without(&theirs, &collected) {
-            let found = FoundWire { fetch: vector.fetch, forget: true, ..FoundWire::default() };
+            let collected = as_wire(self.tables.collected());
+            let found = FoundWire { fetch: vector.fetch, forget: true, collected, ..FoundWire::default() };
             return self.send_tables(sender.from, |wire| wire.found = Some(found));
         }
         let missing = self.tables_missing(&theirs, vector.partial);
@@ -224,7 +229,7 @@ impl Replica {
         let Some(fetch) = current else { return };
         fetch.heard = self.now.mono;
         if found.forget {
-            return self.forget_tables();
+            return self.forget_tables(from_wire(&found.collected));
         }
         let mut complete: Stretches = Vec::new();
         for seen in &found.complete {

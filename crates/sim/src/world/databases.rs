@@ -183,9 +183,9 @@ fn carry_out(tables: &mut Tables, wall: WallTime, work: TableWork) -> TablesDone
             let tombstones = tables.collect(&upto).expect("a database in memory");
             TablesDone::Collected { tombstones, upto }
         }
-        TableWork::Forget => {
-            tables.forget().expect("a database in memory");
-            TablesDone::Forgotten
+        TableWork::Forget { collected } => {
+            tables.forget(&collected).expect("a database in memory");
+            TablesDone::Forgotten { collected, done: true }
         }
         TableWork::Find { missing, asker } => {
             let found = tables.lacking(&missing, FIND_BYTES).expect("a database in memory");

@@ -344,3 +344,20 @@ fn those_who_watch_a_table_hear_of_keys() {
     assert_eq!(written.try_recv().unwrap(), [row("/a", false)]);
     assert!(matches!(rig.watch.watch_table("nope"), Err(SqlRefusal::Unknown(_))));
 }
+
+/// A row that one question cannot look at once made all others miss what was written with it.
+#[test]
+fn a_row_that_one_question_cannot_look_at_is_seen_by_all_others() {
+    let mut rig = Rig::new();
+    let (_, mut odd) =
+        rig.subscribe(Statement::plain("SELECT json_extract(state, '$.x') FROM services"), None).unwrap();
+    let mut sound = rig.watcher("SELECT id, state FROM services WHERE app = 'a1'");
+    rig.write(&["INSERT INTO services VALUES ('x', 'a1', 1, 'not json'), ('y', 'a1', 2, '{}')"]);
+    sound.check(&rig);
+    assert_eq!((sound.rows.len(), sound.anew), (2, 1));
+    let mut last = None;
+    while let Ok(event) = odd.events.try_recv() {
+        last = Some(event);
+    }
+    assert!(matches!(last, Some(RowEvent::Failed(_))), "{last:?}");
+}

@@ -34,13 +34,31 @@ impl Tables {
             if self.schema.dropped.contains(&ix) {
                 continue;
             }
-            match self.schema.tables.get(&ix) {
-                None => self.create_table(ix, wanted, &columns)?,
-                Some(table) if !fits(table, wanted, &columns) => self.rebuild_table(ix, wanted, &columns)?,
-                Some(_) => self.adjust_table(ix, wanted, &columns)?,
-            }
+            self.try_table(ix, wanted, &columns)?;
         }
         self.reconcile_indexes(&rows)
+    }
+
+    /// Makes one table what is wanted of it. If SQLite does not take that, as when two nodes have given two columns the same name, it stays
+    /// as it was, and what is said of what it lacks is held: one definition must not keep everything else from being taken in.
+    fn try_table(&mut self, ix: TableIx, wanted: &SchemaRow, columns: &[&SchemaRow]) -> Result<(), Fault> {
+        self.conn.execute_batch("SAVEPOINT one_table")?;
+        let outcome = match self.schema.tables.get(&ix) {
+            None => self.create_table(ix, wanted, columns),
+            Some(table) if !fits(table, wanted, columns) => self.rebuild_table(ix, wanted, columns),
+            Some(_) => self.adjust_table(ix, wanted, columns),
+        };
+        if let Err(fault) = outcome {
+            if !self.is_open() || fault.is_full() || fault.is_corruption() {
+                return Err(fault);
+            }
+            tracing::warn!(table = wanted.shown, %fault, "a table cannot be made as the schema says; it stays as it was");
+            self.conn.execute_batch("ROLLBACK TO one_table")?;
+            self.conn.flush_prepared_statement_cache();
+            self.schema = Schema::load(&self.conn)?;
+            self.holding = marks::holding(&self.conn)?;
+        }
+        Ok(self.conn.execute_batch("RELEASE one_table")?)
     }
 
     fn create_table(&mut self, ix: TableIx, wanted: &SchemaRow, columns: &[&SchemaRow]) -> Result<(), Fault> {
@@ -345,7 +363,9 @@ fn kind(row: &SchemaRow) -> Kind {
 fn fits(table: &Table, wanted: &SchemaRow, columns: &[&SchemaRow]) -> bool {
     let same = |column: &&SchemaRow| {
         let known = table.columns.iter().find(|known| known.name == column.name);
-        known.map_or(column.key == 0, |known| column.state != LIVE || known.kind == kind(column))
+        // A column that has to be there and has no default cannot be added to rows that are there.
+        let may_be_added = column.key == 0 && (column.state != LIVE || !column.required || column.fallback.is_some());
+        known.map_or(may_be_added, |known| column.state != LIVE || known.kind == kind(column))
     };
     table.ix == SCHEMA || (table.strict == (wanted.declared == "STRICT") && columns.iter().all(same))
 }

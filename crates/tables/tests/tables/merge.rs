@@ -14,6 +14,8 @@ const STATEMENTS: &[&str] = &[
     "UPDATE items SET size = coalesce(size, 0) + 1",
     "UPDATE items SET note = 'N', size = 3 WHERE id >= 'K'",
     "UPDATE items SET id = 'M' WHERE id = 'K'",
+    "UPDATE OR REPLACE items SET id = 'M' WHERE id = 'K'",
+    "UPDATE OR REPLACE items SET id = CASE id WHEN 'K' THEN 'M' ELSE id END",
     "DELETE FROM items WHERE id = 'K'",
     "DELETE FROM items",
     "INSERT OR IGNORE INTO pairs VALUES (1, 'K', 0.5)",

@@ -213,3 +213,38 @@ fn what_was_dropped_is_collected_when_it_is_asked_for_and_not_before() {
     one.take(&again);
     assert_eq!(one.ask("SELECT id, note FROM items"), ["a|NULL", "b|NULL"]);
 }
+
+/// Such a clash once kept everything that came with it from being taken in, for ever.
+#[test]
+fn definitions_that_clash_keep_nothing_else_from_being_taken_in() {
+    let (mut one, mut other) = (Node::with_schema(1), Node::with_schema(2));
+    other.wall += 1;
+    let told = [
+        one.schema("ALTER TABLE items RENAME COLUMN name TO same").unwrap(),
+        one.schema("CREATE TABLE t (k TEXT PRIMARY KEY, a TEXT NOT NULL)").unwrap(),
+        one.run("INSERT INTO t VALUES ('x', 'a')").unwrap(),
+        one.run("INSERT INTO items (id, size) VALUES ('one', 1)").unwrap(),
+    ];
+    let said = [
+        other.schema("ALTER TABLE items RENAME COLUMN note TO same").unwrap(),
+        other.schema("CREATE TABLE t (k TEXT PRIMARY KEY, b TEXT NOT NULL)").unwrap(),
+        other.run("INSERT INTO t VALUES ('y', 'b')").unwrap(),
+        other.run("INSERT INTO items (id, size) VALUES ('other', 2)").unwrap(),
+    ];
+    told.iter().for_each(|told| {
+        other.take(told);
+    });
+    said.iter().for_each(|said| {
+        one.take(said);
+    });
+    let mut third = Node::new(3);
+    third.mend_from(&one, 1 << 20);
+    for node in [&one, &other, &third] {
+        assert_eq!(node.ask("SELECT k, a, b FROM t ORDER BY k"), ["x|a|", "y||b"]);
+    }
+    for node in [&one, &other] {
+        assert_eq!(node.ask("SELECT id, size FROM items ORDER BY id"), ["one|1", "other|2"]);
+    }
+    let heads = |node: &Node| node.tables.seen().iter().map(|seen| seen.ranges.last().copied()).collect::<Vec<_>>();
+    assert!(heads(&one).iter().chain(&heads(&other)).all(|range| range.is_some_and(|(_, last)| last == 5)));
+}
