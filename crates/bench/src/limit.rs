@@ -3,6 +3,7 @@
 pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod quic;
+pub(crate) mod sqlite;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 

@@ -18,6 +18,9 @@ pub(crate) struct Measure {
     limit: Option<f64>,
     /// `value / limit`.
     ratio: Option<f64>,
+    /// What was measured of a peer on such a machine, at another time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<f64>,
     /// How many observations the value rests on.
     n: u64,
     #[serde(skip)]
@@ -27,7 +30,7 @@ pub(crate) struct Measure {
 impl Measure {
     /// A value of which more is better.
     pub(crate) fn higher(name: impl Into<String>, value: f64, unit: &'static str, n: u64) -> Self {
-        Self { name: name.into(), value, unit, limit: None, ratio: None, n, better: Better::Higher }
+        Self { name: name.into(), value, unit, limit: None, ratio: None, peer: None, n, better: Better::Higher }
     }
 
     /// A value of which less is better.
@@ -40,6 +43,13 @@ impl Measure {
     pub(crate) fn against(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
         self.ratio = Some(self.value / limit).filter(|ratio| ratio.is_finite());
+        self
+    }
+
+    /// The same beside what was measured of a peer, in the same unit.
+    #[must_use]
+    pub(crate) fn beside(mut self, peer: f64) -> Self {
+        self.peer = Some(peer);
         self
     }
 }
@@ -62,13 +72,14 @@ impl Report {
         self.measures.iter().map(line).collect()
     }
 
-    /// A heading and a table.
+    /// A heading and a table, with a column for a peer if there are figures of one.
     pub(crate) fn table(&self, name: &str, about: &str) -> String {
-        const HEAD: [&str; 7] = ["measure", "value", "unit", "limit", "ratio", "better", "n"];
-        let rows: Vec<[String; 7]> = self.measures.iter().map(row).collect();
+        const HEAD: [&str; 8] = ["measure", "value", "unit", "limit", "ratio", "better", "n", "peer"];
+        let columns = HEAD.len() - usize::from(self.measures.iter().all(|measure| measure.peer.is_none()));
+        let rows: Vec<[String; 8]> = self.measures.iter().map(row).collect();
         let mut widths = HEAD.map(str::len);
         for row in &rows {
-            (0..HEAD.len()).for_each(|at| widths[at] = widths[at].max(row[at].chars().count()));
+            (0..columns).for_each(|at| widths[at] = widths[at].max(row[at].chars().count()));
         }
         let mut out = format!("{name}: {about}\n");
         for row in std::iter::once(&HEAD.map(str::to_owned)).chain(&rows) {
@@ -76,14 +87,14 @@ impl Report {
                 0 | 2 | 5 => format!("{:<width$}", row[at], width = widths[at]),
                 _ => format!("{:>width$}", row[at], width = widths[at]),
             };
-            let line: Vec<String> = (0..HEAD.len()).map(cell).collect();
+            let line: Vec<String> = (0..columns).map(cell).collect();
             out.push_str(&format!("  {}\n", line.join("  ").trim_end()));
         }
         out
     }
 }
 
-fn row(measure: &Measure) -> [String; 7] {
+fn row(measure: &Measure) -> [String; 8] {
     let optional = |value: Option<f64>| value.map_or_else(String::new, figure);
     let better = match measure.better {
         Better::Higher => "higher",
@@ -97,6 +108,7 @@ fn row(measure: &Measure) -> [String; 7] {
         optional(measure.ratio),
         better.to_owned(),
         measure.n.to_string(),
+        optional(measure.peer),
     ]
 }
 
@@ -155,6 +167,15 @@ x: y
   measure    value  unit    limit  ratio  better    n
   requests  80 000  1/s   160 000  0.500  higher    9
   p50         12.5  us                    lower   300
+";
+        assert_eq!(report.table("x", "y"), expected);
+        report.add(Measure::lower("p99", 15.0, "us", 300).beside(619.0));
+        let expected = "\
+x: y
+  measure    value  unit    limit  ratio  better    n  peer
+  requests  80 000  1/s   160 000  0.500  higher    9
+  p50         12.5  us                    lower   300
+  p99         15.0  us                    lower   300   619
 ";
         assert_eq!(report.table("x", "y"), expected);
     }

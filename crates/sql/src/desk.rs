@@ -8,7 +8,7 @@ use crate::limits::{APPLIES_BYTES_MAX, WRITES_WAITING_MAX};
 use crate::query::Queries;
 use crate::readers::Readers;
 use crate::settle::Settled;
-use crate::watch::{self, Event};
+use crate::watch::{self, Event, Interest};
 use crate::write::{self, Job, Surroundings};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -64,6 +64,7 @@ pub struct Desk {
     waiting: Arc<AtomicUsize>,
     known_until: AtomicU64,
     watching: Sender<Event>,
+    interest: Arc<Interest>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -82,7 +83,8 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
     let waiting = Arc::new(AtomicUsize::new(0));
     let readers = Arc::new(Readers::new(&path, Arc::clone(&config.directory)));
     let (watching, to_watch) = channel();
-    watch::start(Arc::clone(&readers), to_watch)
+    let interest = Arc::new(Interest::default());
+    watch::start(Arc::clone(&readers), to_watch, Arc::clone(&interest))
         .map_err(|refusal| OpenError::NoThread { file: path.clone(), reason: refusal.to_string() })?;
     drop(tokio::spawn(watch::follow_catalog(config.directory.changes(), watching.clone())));
     damage::watch(&config.directory, &path)
@@ -92,7 +94,7 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
         directory: Arc::clone(&config.directory),
         jobs: to_write,
         news: told,
-        watchers: Some(watching.clone()),
+        watchers: Some((watching.clone(), Arc::clone(&interest))),
         settled: Arc::clone(&settled),
         waiting: Arc::clone(&waiting),
     };
@@ -107,6 +109,7 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
         waiting,
         known_until: AtomicU64::new(Instant::DISTANT_PAST.as_micros()),
         watching,
+        interest,
         writer: Mutex::new(Some(writer)),
     };
     Ok(Opened { desk: Arc::new(desk), seen, collected, news })
@@ -154,6 +157,7 @@ impl Desk {
         event: impl FnOnce(oneshot::Sender<Result<T, SqlRefusal>>) -> Event,
     ) -> Answering<T> {
         let (reply, answer) = oneshot::channel();
+        self.interest.wish();
         // If nobody watches any more, the answer says so.
         drop(self.watching.send(event(reply)));
         Box::pin(async move {

@@ -5,6 +5,7 @@
 //! as it has. What a watcher was told adds up to what the question would answer in that snapshot. Whoever is too slow is told
 //! everything anew, never less.
 
+mod interest;
 mod plan;
 mod question;
 mod routing;
@@ -15,6 +16,7 @@ mod tests;
 use crate::query::{self, bad, broken, in_words};
 use crate::readers::{Reader, Readers};
 use crate::write::Committed;
+pub(crate) use interest::Interest;
 use plan::Plan;
 use question::Question;
 use routing::Routing;
@@ -58,6 +60,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Written rows that may wait for somebody who watches a table, in lots.
 const WRITTEN_LOTS_MAX: usize = 1_024;
 
+/// Keys of rows that were written, by table in lower case.
+type Rows = BTreeMap<String, BTreeSet<Vec<u8>>>;
+
+fn note_rows(rows: &mut Rows, touched: Vec<whither_tables::Touched>) {
+    for whither_tables::Touched { table, keys } in touched {
+        rows.entry(table.to_lowercase()).or_default().extend(keys);
+    }
+}
+
 struct Watch {
     readers: Arc<Readers>,
     reader: Reader,
@@ -80,11 +91,11 @@ struct Watch {
 }
 
 /// Starts the thread.
-pub(crate) fn start(readers: Arc<Readers>, events: Receiver<Event>) -> Result<(), SqlRefusal> {
+pub(crate) fn start(readers: Arc<Readers>, events: Receiver<Event>, interest: Arc<Interest>) -> Result<(), SqlRefusal> {
     let no_thread = |error: std::io::Error| SqlRefusal::NotNow(error.to_string());
     let thread = std::thread::Builder::new().name("whither-watch".into());
     let run = move || match Watch::new(readers) {
-        Ok(mut watch) => watch.run(&events),
+        Ok(mut watch) => watch.run(&events, &interest),
         Err(error) => tracing::error!(%error, "questions cannot be watched"),
     };
     thread.spawn(run).map(drop).map_err(no_thread)
@@ -115,7 +126,8 @@ impl Watch {
         })
     }
 
-    fn run(&mut self, events: &Receiver<Event>) {
+    fn run(&mut self, events: &Receiver<Event>, interest: &Interest) {
+        let mut granted = 0;
         loop {
             let mut news = match events.recv_timeout(self.pause()) {
                 Ok(event) => vec![event],
@@ -123,24 +135,30 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             news.extend(events.try_iter().take(EVENTS_TOGETHER));
-            let (mut touched, mut schema, mut catalog) = (BTreeSet::new(), false, false);
+            let (mut touched, mut schema, mut catalog) = (Rows::new(), false, false);
             let mut wishes = Vec::new();
             for event in news {
                 match event {
                     Event::Committed(committed) => {
                         schema |= committed.schema_changed;
-                        touched.extend(committed.touched);
+                        note_rows(&mut touched, committed.touched);
                     }
                     Event::Catalog => catalog = true,
                     Event::Stop => return,
                     wish => wishes.push(wish),
                 }
             }
+            granted += wishes.len();
             if let Err(error) = self.look(&touched, schema, catalog, wishes) {
                 tracing::warn!(%error, "watched questions could not be answered; they are asked again");
                 // They have missed something, and know it by that.
                 self.tables.clear();
                 self.ask_all_again();
+            }
+            if self.questions.is_empty() && self.tables.is_empty() {
+                interest.none_after(granted);
+            } else {
+                interest.some();
             }
         }
     }
@@ -153,13 +171,7 @@ impl Watch {
     }
 
     /// Looks at what has changed, in one snapshot, and tells the watchers.
-    fn look(
-        &mut self,
-        touched: &BTreeSet<whither_tables::Touched>,
-        schema: bool,
-        catalog: bool,
-        wishes: Vec<Event>,
-    ) -> rusqlite::Result<()> {
+    fn look(&mut self, touched: &Rows, schema: bool, catalog: bool, wishes: Vec<Event>) -> rusqlite::Result<()> {
         self.reader.guard.trust(|| self.reader.conn.execute_batch("BEGIN"))?;
         self.readers.pin(&self.reader);
         let outcome = self.look_within(touched, schema, catalog, wishes);
@@ -183,13 +195,7 @@ impl Watch {
         }
     }
 
-    fn look_within(
-        &mut self,
-        touched: &BTreeSet<whither_tables::Touched>,
-        schema: bool,
-        catalog: bool,
-        wishes: Vec<Event>,
-    ) -> rusqlite::Result<()> {
+    fn look_within(&mut self, touched: &Rows, schema: bool, catalog: bool, wishes: Vec<Event>) -> rusqlite::Result<()> {
         if schema {
             self.schema_changed()?;
         }
@@ -209,34 +215,30 @@ impl Watch {
     }
 
     /// Rows of users' tables were written.
-    fn rows_changed(&mut self, touched: &BTreeSet<whither_tables::Touched>) -> rusqlite::Result<()> {
-        let mut written: BTreeMap<&str, Vec<Written>> = BTreeMap::new();
+    fn rows_changed(&mut self, touched: &Rows) -> rusqlite::Result<()> {
         let now = Instant::now();
-        let mut tables: BTreeSet<String> = BTreeSet::new();
-        for row in touched {
-            let table = row.table.to_lowercase();
-            let Some(shape) = self.shapes.get(&table) else { continue };
-            let watched = self.tables.contains_key(&table);
-            if watched || self.routing.cares_about(&table) {
-                let values = shape.row(&self.reader, &row.key)?;
-                if watched {
-                    let key = whither_tables::key_values(&row.key);
-                    written.entry(&row.table).or_default().push(Written { key, exists: values.is_some() });
+        for (table, keys) in touched {
+            let watched = self.tables.contains_key(table);
+            let mut written = Vec::new();
+            if self.shapes.contains_key(table) && (watched || self.routing.cares_about(table)) {
+                for key in keys {
+                    let Some(shape) = self.shapes.get(table) else { break };
+                    let values = shape.row(&self.reader, key)?;
+                    if watched {
+                        written.push(Written { key: whither_tables::key_values(key), exists: values.is_some() });
+                    }
+                    self.row_changed(table, key, values.as_deref())?;
                 }
-                self.row_changed(&table, &row.key, values.as_deref())?;
             }
-            tables.insert(table);
-        }
-        for id in tables.iter().filter_map(|table| self.asked_again.get(table)).flatten() {
-            if let Some(question) = self.questions.get_mut(id) {
-                question.due.get_or_insert(now.max(question.rested));
-                self.due.insert(*id);
+            for id in self.asked_again.get(table).into_iter().flatten() {
+                if let Some(question) = self.questions.get_mut(id) {
+                    question.due.get_or_insert(now.max(question.rested));
+                    self.due.insert(*id);
+                }
             }
-        }
-        for (table, rows) in written {
-            if let Some(watchers) = self.tables.get_mut(&table.to_lowercase()) {
+            if let Some(watchers) = self.tables.get_mut(table).filter(|_| !written.is_empty()) {
                 // One that is too slow is cut off, and knows it by that: it has missed something.
-                watchers.retain(|watcher| watcher.try_send(rows.clone()).is_ok());
+                watchers.retain(|watcher| watcher.try_send(written.clone()).is_ok());
             }
         }
         self.tables.retain(|_, watchers| !watchers.is_empty());

@@ -5,9 +5,11 @@
 
 use crate::damage;
 use crate::file;
-use crate::limits::{APPLIES_APART, CHECKPOINT_PAGES, FIND_BYTES, GATHER, WRITES_TOGETHER};
+use crate::limits::{
+    APPLIES_APART, CAREFUL_COMMITS, CHECKPOINT_PAGES, FIND_BYTES, GATHER, LOG_BYTES_KEPT, QUIET, WRITES_TOGETHER,
+};
 use crate::settle::Settled;
-use crate::watch::Event;
+use crate::watch::{Event, Interest};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,11 +67,13 @@ pub(crate) struct Writer {
     directory: Arc<Directory>,
     jobs: Receiver<Job>,
     news: mpsc::UnboundedSender<News>,
-    watchers: Option<Sender<Event>>,
+    watchers: Option<(Sender<Event>, Arc<Interest>)>,
     settled: Arc<Settled>,
     syncs: Sender<Vec<Behind>>,
     /// Bytes of transactions that wait; the sender counts up, this down.
     waiting: Arc<AtomicUsize>,
+    /// So many of the next commits are made so that each of their transactions can be undone by itself.
+    careful: u32,
 }
 
 /// What the writer needs besides the tables.
@@ -78,7 +82,7 @@ pub(crate) struct Surroundings {
     pub(crate) directory: Arc<Directory>,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) news: mpsc::UnboundedSender<News>,
-    pub(crate) watchers: Option<Sender<Event>>,
+    pub(crate) watchers: Option<(Sender<Event>, Arc<Interest>)>,
     pub(crate) settled: Arc<Settled>,
     pub(crate) waiting: Arc<AtomicUsize>,
 }
@@ -89,7 +93,7 @@ pub(crate) fn start(tables: Tables, around: Surroundings) -> std::io::Result<std
     let file = around.file.clone();
     std::thread::Builder::new().name("whither-tsync".into()).spawn(move || sync(&file, &to_sync))?;
     let Surroundings { file, directory, jobs, news, watchers, settled, waiting } = around;
-    let writer = Writer { tables, file, directory, jobs, news, watchers, settled, syncs, waiting };
+    let writer = Writer { tables, file, directory, jobs, news, watchers, settled, syncs, waiting, careful: 0 };
     std::thread::Builder::new().name("whither-tables".into()).spawn(move || writer.run())
 }
 
@@ -108,18 +112,20 @@ fn sync(file: &Path, waiting: &Receiver<Vec<Behind>>) {
 
 impl Writer {
     fn run(mut self) {
-        let mut committed = Instant::now();
-        while let Ok(first) = self.jobs.recv() {
+        let mut next_applies = Instant::now();
+        while let Some(first) = self.next() {
             let began = Instant::now();
             let mut jobs = vec![first];
-            self.gather_applies(&mut jobs, committed + APPLIES_APART);
+            self.gather_applies(&mut jobs, next_applies);
             while jobs.len() < WRITES_TOGETHER && began.elapsed() < GATHER && !matches!(jobs.last(), Some(Job::Stop)) {
                 let Ok(next) = self.jobs.try_recv() else { break };
                 jobs.push(next);
             }
             let stop = jobs.pop_if(|last| matches!(last, Job::Stop)).is_some();
+            let began = Instant::now();
             self.carry_out(jobs);
-            committed = Instant::now();
+            let (least, times, most) = APPLIES_APART;
+            next_applies = Instant::now() + (began.elapsed() * times).clamp(least, most);
             if stop {
                 break;
             }
@@ -128,10 +134,25 @@ impl Writer {
         drop(self.tables.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
     }
 
+    /// The next job; meanwhile, when it has been quiet for a while, a long log is cut. Nothing: nobody can give any more.
+    fn next(&self) -> Option<Job> {
+        if let Ok(job) = self.jobs.try_recv() {
+            return Some(job);
+        }
+        if file::bytes(&file::log_of(&self.file)) > LOG_BYTES_KEPT {
+            match self.jobs.recv_timeout(QUIET) {
+                Ok(job) => return Some(job),
+                // Readers may keep it from that, and then it is cut another time.
+                Err(_) => drop(self.tables.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")),
+            }
+        }
+        self.jobs.recv().ok()
+    }
+
     /// What other nodes say comes at once when it is quiet. When it is not, it waits a moment for company: nobody waits for it to be
     /// acknowledged, and most of what it costs is the commit. A client's transaction ends the waiting.
     fn gather_applies(&self, jobs: &mut Vec<Job>, until: Instant) {
-        while jobs.len() < WRITES_TOGETHER && jobs.iter().all(|job| matches!(job, Job::Core(TableWork::Apply(_)))) {
+        while jobs.len() < WRITES_TOGETHER && matches!(jobs.last(), Some(Job::Core(TableWork::Apply(_)))) {
             let left = until.saturating_duration_since(Instant::now());
             match self.jobs.recv_timeout(left) {
                 Ok(job) if !left.is_zero() => jobs.push(job),
@@ -145,6 +166,11 @@ impl Writer {
     fn carry_out(&mut self, jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
+        }
+        let forgets = |job: &Job| matches!(job, Job::Core(TableWork::Forget { .. }));
+        if jobs.len() > 1 && jobs.iter().any(forgets) {
+            // What came before is forgotten and what comes after is not: each is told by itself, in this order.
+            return jobs.into_iter().for_each(|job| self.carry_out(vec![job]));
         }
         match self.try_together(&jobs) {
             Ok(outcomes) => self.tell(jobs, outcomes),
@@ -166,7 +192,14 @@ impl Writer {
         if !writes {
             return jobs.iter().map(|job| self.one(job)).collect();
         }
-        self.tables.begin()?;
+        // That one transaction takes others with it when it is refused is no loss, if it is rare: they are tried again.
+        let as_one = jobs.len() == 1 || self.careful == 0;
+        if as_one {
+            self.tables.begin_as_one()?
+        } else {
+            self.tables.begin()?
+        }
+        self.careful = self.careful.saturating_sub(1);
         let mut outcomes: Result<Vec<Outcome>, Fault> = Ok(Vec::with_capacity(jobs.len()));
         for job in jobs {
             let Ok(done) = &mut outcomes else { break };
@@ -175,8 +208,15 @@ impl Writer {
                 Err(fault) => outcomes = Err(fault),
             }
             if !self.tables.is_open() {
-                // SQLite has rolled back what others wrote as well: each is tried by itself, or it was the only one.
-                return if jobs.len() == 1 { outcomes } else { Err(interrupted()) };
+                // What others wrote is rolled back as well: they are tried again, with more care; or it was the only one.
+                return match jobs.len() {
+                    1 => outcomes,
+                    _ if as_one => {
+                        self.careful = CAREFUL_COMMITS;
+                        self.try_together(jobs)
+                    }
+                    _ => Err(interrupted()),
+                };
             }
         }
         match outcomes {
@@ -305,14 +345,7 @@ impl Writer {
         news.made.iter().for_each(|made| see(made.origin, made.seq));
         stretches.extend(seen);
         self.settled.add(&stretches);
-        let committed =
-            Committed { touched: self.tables.take_touched(), schema_changed: self.tables.take_schema_changed() };
-        if let Some(watchers) = &self.watchers
-            && (committed.schema_changed || !committed.touched.is_empty())
-        {
-            // Watchers that have ended want nothing.
-            drop(watchers.send(Event::Committed(committed)));
-        }
+        self.tell_watchers();
         if !news.made.is_empty() || !news.done.is_empty() {
             // A node that has stopped wants nothing.
             drop(self.news.send(news));
@@ -323,20 +356,32 @@ impl Writer {
         }
     }
 
+    fn tell_watchers(&mut self) {
+        let schema_changed = self.tables.take_schema_changed();
+        let Some((watchers, _)) = self.watchers.as_ref().filter(|(_, interest)| schema_changed || interest.is_any())
+        else {
+            return self.tables.forget_touched();
+        };
+        let committed = Committed { touched: self.tables.take_touched(), schema_changed };
+        if schema_changed || !committed.touched.is_empty() {
+            // Watchers that have ended want nothing.
+            drop(watchers.send(Event::Committed(committed)));
+        }
+    }
+
     /// Copies the log into the database once it has grown enough, so that it can begin anew.
     fn checkpoint_if_due(&self) {
-        let pages = file::bytes(&file::log_of(&self.file)) / PAGE_BYTES;
-        if pages < CHECKPOINT_PAGES {
-            return;
-        }
-        if let Err(error) = self.tables.connection().execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
+        let outcome = self.tables.log_pages_pending().and_then(|pages| {
+            if pages < CHECKPOINT_PAGES {
+                return Ok(());
+            }
+            Ok(self.tables.connection().execute_batch("PRAGMA wal_checkpoint(PASSIVE)")?)
+        });
+        if let Err(error) = outcome {
             tracing::warn!(%error, "cannot checkpoint users' tables; their log grows until this succeeds");
         }
     }
 }
-
-/// SQLite's pages, unless told otherwise.
-const PAGE_BYTES: u64 = 4_096;
 
 /// How much of what may wait some work of the core takes.
 pub(crate) fn weight(work: &TableWork) -> usize {

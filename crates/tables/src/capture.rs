@@ -1,8 +1,14 @@
-//! What a transaction writes, as SQLite's own triggers tell it, reduced to what came of it.
+//! What a transaction writes, as SQLite itself tells it, reduced to what came of it.
+//!
+//! Triggers tell of what is updated and deleted, with what was there before. Of what is inserted the update hook tells, and where it
+//! stands; it is read from there afterwards: a trigger would have SQLite copy every page that an insert writes, in case that the
+//! trigger fails.
 
 use crate::encode;
+use crate::error::Refused;
 use crate::schema::{Schema, Table, TableIx};
 use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::hooks::Action;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, Result};
 use std::collections::HashMap;
@@ -10,17 +16,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use whither_model::sql::Value;
 
-/// Shared with the functions that triggers call. They run on the thread that writes, so nobody ever waits for the lock.
+/// Shared with what SQLite calls. That runs on the thread that writes, so nobody ever waits for the lock.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
     on: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What triggers have told.
+/// What SQLite has told.
 #[derive(Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     writes: Vec<Write>,
+    /// Names of tables into which something was inserted, as users call them.
+    names: Vec<String>,
     bytes: usize,
     /// It was too much.
     overflowed: bool,
@@ -28,13 +36,20 @@ struct Seen {
 
 /// One row written once.
 #[derive(Debug)]
-struct Write {
-    table: TableIx,
-    old: Option<Row>,
-    new: Option<Row>,
+enum Write {
+    /// It is in the table with this place among the names.
+    Inserted {
+        name: usize,
+        rowid: i64,
+    },
+    Told {
+        table: TableIx,
+        old: Row,
+        new: Option<Row>,
+    },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Row {
     rowid: i64,
     /// Of the columns that are not hidden, in order.
@@ -62,10 +77,11 @@ pub(crate) enum Change {
 
 /// As much as one transaction may write, with what was there before.
 const BYTES_MAX: usize = 64 << 20;
+const TOO_LARGE: Refused = Refused::TooLarge { bytes: BYTES_MAX, max: BYTES_MAX };
 
 impl Watch {
-    /// Gives `conn` the functions that triggers call.
-    pub(crate) fn install(&self, conn: &Connection) -> Result<()> {
+    /// Has `conn` tell of what is written.
+    pub(crate) fn install(&self, conn: &mut Connection) -> Result<()> {
         let on = Arc::clone(&self.on);
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
         conn.create_scalar_function("whither_watching", 0, flags, move |_| Ok(on.load(Ordering::Relaxed)))?;
@@ -73,29 +89,25 @@ impl Watch {
         conn.create_scalar_function("whither_wrote", -1, flags, move |told| {
             lock(&seen).note(told)?;
             Ok(Option::<i64>::None)
-        })
+        })?;
+        let (on, seen) = (Arc::clone(&self.on), Arc::clone(&self.seen));
+        conn.update_hook(Some(move |action, _: &str, table: &str, rowid| {
+            if action == Action::SQLITE_INSERT && on.load(Ordering::Relaxed) {
+                lock(&seen).note_inserted(table, rowid);
+            }
+        }))
     }
 
     /// From now on, writes are noted.
     pub(crate) fn begin(&self) {
-        let mut seen = lock(&self.seen);
-        seen.writes.clear();
-        (seen.bytes, seen.overflowed) = (0, false);
+        *lock(&self.seen) = Seen::default();
         self.on.store(true, Ordering::Relaxed);
     }
 
-    /// Ends that. Returns what came of them, row by row in the order in which they were first written.
-    ///
-    /// # Errors
-    /// How much may be written, if it was more.
-    pub(crate) fn end(&self, schema: &Schema) -> std::result::Result<Vec<Net>, usize> {
+    /// Ends that. Returns what was noted.
+    pub(crate) fn end(&self) -> Seen {
         self.on.store(false, Ordering::Relaxed);
-        let mut seen = lock(&self.seen);
-        if std::mem::take(&mut seen.overflowed) {
-            seen.writes.clear();
-            return Err(BYTES_MAX);
-        }
-        Ok(net(schema, std::mem::take(&mut seen.writes)))
+        std::mem::take(&mut lock(&self.seen))
     }
 }
 
@@ -104,28 +116,92 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 }
 
 impl Seen {
-    /// Notes one call: the table, what happened (1 inserted, 2 updated, 3 deleted), the old rowid, the new one, the old values,
-    /// the new ones.
+    /// Notes one call: the table, the old rowid, the new one (none: it is deleted), the old values, the new ones.
     fn note(&mut self, told: &Context<'_>) -> Result<()> {
-        let (table, what): (i64, i64) = (told.get(0)?, told.get(1)?);
-        let count = told.len() - 4;
-        let row = |rowid: usize, from: usize, count: usize| -> Result<Row> {
-            let values = (from..from + count).map(|at| value(told.get_raw(at))).collect::<Result<_>>()?;
-            Ok(Row { rowid: told.get(rowid)?, values })
-        };
-        let (old, new) = match what {
-            1 => (None, Some(row(3, 4, count)?)),
-            2 => (Some(row(2, 4, count / 2)?), Some(row(3, 4 + count / 2, count / 2)?)),
-            _ => (Some(row(2, 4, count)?), None),
-        };
-        let size = |row: &Row| row.values.iter().map(size_of_value).sum::<usize>() + 64;
-        self.bytes += [&old, &new].into_iter().flatten().map(size).sum::<usize>();
-        if self.bytes > BYTES_MAX {
-            self.overflowed = true;
-            return Err(Error::UserFunctionError("the transaction is too large".into()));
+        let (table, new_rowid): (i64, Option<i64>) = (told.get(0)?, told.get(2)?);
+        let count = (told.len() - 3) / if new_rowid.is_some() { 2 } else { 1 };
+        let values = |from: usize| (from..from + count).map(|at| value(told.get_raw(at))).collect::<Result<_>>();
+        let old = Row { rowid: told.get(1)?, values: values(3)? };
+        let new = new_rowid.map(|rowid| Ok::<_, Error>(Row { rowid, values: values(3 + count)? })).transpose()?;
+        let bytes = old.size() + new.as_ref().map_or(0, Row::size);
+        self.writes.push(Write::Told { table: TableIx(table), old, new });
+        match self.weigh(bytes) {
+            true => Ok(()),
+            false => Err(Error::UserFunctionError("the transaction is too large".into())),
         }
-        self.writes.push(Write { table: TableIx(table), old, new });
-        Ok(())
+    }
+
+    fn note_inserted(&mut self, table: &str, rowid: i64) {
+        // A statement inserts into one table.
+        let known = if self.names.last().is_some_and(|last| last == table) {
+            Some(self.names.len() - 1)
+        } else {
+            self.names.iter().position(|name| name == table)
+        };
+        let name = known.unwrap_or_else(|| {
+            self.names.push(table.to_owned());
+            self.names.len() - 1
+        });
+        if self.weigh(size_of::<Write>()) {
+            self.writes.push(Write::Inserted { name, rowid });
+        }
+    }
+
+    /// Returns whether so much more may be noted.
+    fn weigh(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.overflowed |= self.bytes > BYTES_MAX;
+        !self.overflowed
+    }
+
+    /// What came of them, row by row in the order in which they were first written.
+    ///
+    /// # Errors
+    /// They are too much to tell, or cannot be read.
+    pub(crate) fn net(mut self, conn: &Connection, schema: &Schema) -> std::result::Result<Vec<Net>, Refused> {
+        let writes = std::mem::take(&mut self.writes);
+        if self.overflowed {
+            return Err(TOO_LARGE);
+        }
+        let tables: Vec<Option<&Table>> = self.names.iter().map(|name| schema.shown_as(name)).collect();
+        let mut whole: Vec<Whole> = Vec::with_capacity(writes.len());
+        // Where a row that was inserted is told of next: there it stands as it was inserted. From the last write to the first.
+        let mut next: HashMap<(TableIx, i64), usize> = HashMap::new();
+        for write in writes.into_iter().rev() {
+            match write {
+                Write::Told { table, old, new } => {
+                    next.insert((table, old.rowid), whole.len());
+                    whole.push(Whole { table, old: Some(old), new });
+                }
+                Write::Inserted { name, rowid } => {
+                    let Some(table) = tables[name] else { continue };
+                    let told = if next.is_empty() { None } else { next.get(&(table.ix, rowid)) };
+                    let new = match told.and_then(|at| whole[*at].old.clone()) {
+                        Some(row) => row,
+                        None => table.read(conn, rowid)?,
+                    };
+                    if !self.weigh(new.size()) {
+                        return Err(TOO_LARGE);
+                    }
+                    whole.push(Whole { table: table.ix, old: None, new: Some(new) });
+                }
+            }
+        }
+        whole.reverse();
+        Ok(net(schema, whole))
+    }
+}
+
+/// One write, with all that there is to know of it.
+struct Whole {
+    table: TableIx,
+    old: Option<Row>,
+    new: Option<Row>,
+}
+
+impl Row {
+    fn size(&self) -> usize {
+        self.values.iter().map(size_of_value).sum::<usize>() + 64
     }
 }
 
@@ -163,11 +239,11 @@ struct Course {
     new: Option<Row>,
 }
 
-fn net(schema: &Schema, writes: Vec<Write>) -> Vec<Net> {
+fn net(schema: &Schema, writes: Vec<Whole>) -> Vec<Net> {
     let mut courses: Vec<Course> = Vec::new();
     let mut index: HashMap<(TableIx, Vec<u8>), usize> = HashMap::new();
     let alone = writes.len() == 1;
-    for Write { table: ix, old, new } in writes {
+    for Whole { table: ix, old, new } in writes {
         let Some(table) = schema.tables.get(&ix) else { continue };
         let key = |row: &Option<Row>| row.as_ref().map(|row| table.key_of(&row.values));
         let (old_key, new_key) = (key(&old), key(&new));
@@ -218,6 +294,15 @@ impl Course {
 }
 
 impl Table {
+    /// The row at `rowid`, which is there.
+    fn read(&self, conn: &Connection, rowid: i64) -> Result<Row> {
+        let mut load = conn.prepare_cached(&self.texts.load)?;
+        load.query_row([rowid], |row| {
+            let values = self.told().map(|at| value(row.get_ref(at)?)).collect::<Result<_>>()?;
+            Ok(Row { rowid, values })
+        })
+    }
+
     /// Where each column that is not hidden stands among the values that triggers tell.
     fn told(&self) -> impl Iterator<Item = usize> {
         (0..self.columns.len()).filter(|at| !self.columns[*at].hidden)

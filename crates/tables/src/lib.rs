@@ -1,6 +1,6 @@
 //! Exists so that many nodes may write the same rows: users' tables, ordinary SQLite, merged cell by cell.
 //!
-//! [`Tables`] is one database. A transaction of a client is executed in it as it is, and SQLite's own triggers tell what it
+//! [`Tables`] is one database. A transaction of a client is executed in it as it is, and SQLite's own hooks tell what it
 //! wrote; what came of it travels to the other nodes as a [`Transaction`](whither_model::sql::Transaction) and is joined with
 //! what they have. Who wrote what stands beside the users' tables, so no log is kept: what somebody lacks is found by author
 //! and number.

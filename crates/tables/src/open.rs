@@ -8,8 +8,9 @@ use crate::marks;
 use crate::origins::Origins;
 use crate::schema::{SCHEMA, Schema};
 use crate::tables::Tables;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use whither_model::Origin;
@@ -23,11 +24,9 @@ const LAYOUT: i32 = STEPS.len() as i32;
 /// How long another program may keep the database for itself.
 const BUSY: Duration = Duration::from_secs(5);
 /// Page cache of the connection that writes, in KiB.
-const CACHE_KIB: i64 = 16 * 1024;
+const CACHE_KIB: i64 = 32 * 1024;
 /// Prepared statements that are kept.
 const STATEMENTS_KEPT: usize = 256;
-/// The log file is cut back to this size when it starts anew after a burst.
-const LOG_BYTES_KEPT: i64 = 16 << 20;
 
 impl Tables {
     /// Opens the database in `file`, or creates it, for `me` to write in.
@@ -67,17 +66,22 @@ impl Tables {
         conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         // A row that is replaced is deleted first, and triggers are to tell of it.
         conn.pragma_update(None, "recursive_triggers", true)?;
+        // Those in the file are there for other programs; this connection has its own.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         let (watch, guard) = (Watch::default(), Guard::default());
-        watch.install(&conn)?;
+        watch.install(&mut conn)?;
         guard.install(&mut conn)?;
         let schema = Schema::load(&conn)?;
-        let fresh: i64 =
+        let sealed: i64 =
             conn.query_row("SELECT count(*) FROM sqlite_schema WHERE name = '_whither_i1'", [], |row| row.get(0))?;
-        if fresh == 0
+        if sealed == 0
             && let Some(table) = schema.tables.get(&SCHEMA)
         {
-            table.trigger_texts().iter().try_for_each(|text| conn.execute_batch(text))?;
+            table.seal_texts().try_for_each(|text| conn.execute_batch(&text))?;
+        }
+        for table in schema.tables.values() {
+            table.watch_texts().iter().try_for_each(|text| conn.execute_batch(text))?;
         }
         let stamp: Option<i64> = conn.query_row("SELECT max(clock) FROM _whither_origins", [], |row| row.get(0))?;
         let origins = Origins::load(&conn)?;
@@ -92,8 +96,9 @@ impl Tables {
             schema,
             watch,
             guard,
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
             schema_changed: false,
+            as_one: false,
             concluding: false,
             unplaceable: 0,
             conn,
@@ -169,7 +174,6 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "synchronous", "NORMAL")?;
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    conn.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_KEPT, |_| Ok(()))?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
 }
 

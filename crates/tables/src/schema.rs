@@ -160,32 +160,44 @@ impl Table {
         format!("CREATE TABLE {} ({}){strict}", quoted(&self.shown), parts.join(", "))
     }
 
-    /// The triggers that tell of what is written to it. A program that is not the agent lacks the functions they call, so its
-    /// writes fail instead of going unnoticed.
-    pub(crate) fn trigger_texts(&self) -> Vec<String> {
+    /// The triggers that keep other programs from writing unnoticed: those lack the function that is called. They do not run here.
+    pub(crate) fn seal_texts(&self) -> impl Iterator<Item = String> {
+        let (ix, name) = (self.ix.0, quoted(&self.shown));
+        [("i", "INSERT"), ("u", "UPDATE"), ("d", "DELETE")].into_iter().map(move |(short, what)| {
+            format!("CREATE TRIGGER _whither_{short}{ix} AFTER {what} ON {name} BEGIN SELECT whither_wrote(); END")
+        })
+    }
+
+    /// The triggers that tell of what is updated and deleted ([`crate::capture`]). They are this connection's alone.
+    pub(crate) fn watch_texts(&self) -> [String; 2] {
         let (ix, name) = (self.ix.0, quoted(&self.shown));
         let list = |which: &str| {
             let told = self.columns.iter().filter(|column| !column.hidden);
             told.map(|column| format!(", {which}.{}", quoted(&column.shown))).collect::<String>()
         };
         let (old, new) = (list("OLD"), list("NEW"));
-        let trigger = |what: &str, calls: String| {
-            let short = &what[..1].to_ascii_lowercase();
+        [
             format!(
-                "CREATE TRIGGER _whither_{short}{ix} AFTER {what} ON {name} WHEN whither_watching() \
-                 BEGIN SELECT whither_wrote({calls}); END"
-            )
-        };
-        vec![
-            trigger("INSERT", format!("{ix}, 1, NULL, NEW.rowid{new}")),
-            trigger("UPDATE", format!("{ix}, 2, OLD.rowid, NEW.rowid{old}{new}")),
-            trigger("DELETE", format!("{ix}, 3, OLD.rowid, NULL{old}")),
+                "CREATE TEMP TRIGGER _whither_watch_u{ix} AFTER UPDATE ON main.{name} WHEN whither_watching() \
+                 BEGIN SELECT whither_wrote({ix}, OLD.rowid, NEW.rowid{old}{new}); END"
+            ),
+            format!(
+                "CREATE TEMP TRIGGER _whither_watch_d{ix} AFTER DELETE ON main.{name} WHEN whither_watching() \
+                 BEGIN SELECT whither_wrote({ix}, OLD.rowid, NULL{old}); END"
+            ),
         ]
     }
 
+    /// Seals and watches a table that is new or has changed.
+    pub(crate) fn trigger(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.seal_texts().chain(self.watch_texts()).try_for_each(|text| conn.execute_batch(&text))
+    }
+
     /// Removes its triggers.
-    pub(crate) fn untrigger_texts(&self) -> impl Iterator<Item = String> {
-        ["i", "u", "d"].map(|short| format!("DROP TRIGGER IF EXISTS _whither_{short}{}", self.ix.0)).into_iter()
+    pub(crate) fn untrigger(&self, conn: &Connection) -> rusqlite::Result<()> {
+        ["i", "u", "d", "watch_u", "watch_d"]
+            .into_iter()
+            .try_for_each(|short| conn.execute_batch(&format!("DROP TRIGGER IF EXISTS _whither_{short}{}", self.ix.0)))
     }
 }
 
@@ -273,6 +285,11 @@ impl Schema {
         let ix = ColumnIx(conn.last_insert_rowid());
         self.columns.insert(key, ix);
         Ok(ix)
+    }
+
+    /// The table that users call so, letter by letter.
+    pub(crate) fn shown_as(&self, name: &str) -> Option<&Table> {
+        self.tables.values().find(|table| table.shown == name)
     }
 
     /// The id name of a table.

@@ -9,6 +9,7 @@ use crate::schema::SCHEMA_NAME;
 use crate::tables::Tables;
 use draft::Draft;
 use rusqlite::params;
+use std::collections::BTreeMap;
 use std::fmt;
 use whither_model::WallTime;
 use whither_model::sql::Transaction;
@@ -96,8 +97,9 @@ impl Tables {
         let transaction = self.tell_apart(|tables| {
             tables.watch.begin();
             let outcome = rows.iter().try_for_each(|row| tables.put_schema_row(row));
-            let net = tables.watch.end(&tables.schema).map_err(|max| Refused::TooLarge { bytes: max, max })?;
+            let seen = tables.watch.end();
             outcome?;
+            let net = seen.net(&tables.conn, &tables.schema)?;
             tables.conclude(wall, net)
         })?;
         Ok(SchemaChange { steps, transaction })
@@ -136,7 +138,35 @@ impl Tables {
                 state: row.get(9)?,
             })
         })?;
-        rows.collect()
+        let mut rows = rows.collect::<rusqlite::Result<Vec<SchemaRow>>>()?;
+        tell_names_apart(&mut rows);
+        Ok(rows)
+    }
+}
+
+/// Two tables, or two columns of one, may have been given the same name on two sides of a partition. Then the one whose id name comes
+/// first has it, and the other's is made longer: the same on all nodes.
+fn tell_names_apart(rows: &mut [SchemaRow]) {
+    let claim = |row: &SchemaRow| {
+        let (scope, id) = match row.kind.as_str() {
+            "table" => ("", &row.table),
+            "column" => (row.table.as_str(), &row.name),
+            _ => return None,
+        };
+        (row.state == LIVE).then(|| ((scope.to_owned(), row.shown.to_ascii_lowercase()), id.clone()))
+    };
+    let mut first: BTreeMap<(String, String), String> = BTreeMap::new();
+    for (name, id) in rows.iter().filter_map(claim) {
+        let holder = first.entry(name).or_insert_with(|| id.clone());
+        if id < *holder {
+            *holder = id;
+        }
+    }
+    for row in rows {
+        let Some((name, id)) = claim(row) else { continue };
+        if first.get(&name) != Some(&id) {
+            row.shown = format!("{}~{id}", row.shown);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::guard::Guard;
 use crate::origins::Origins;
 use crate::schema::{Schema, TableIx};
 use rusqlite::Connection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use whither_model::durable::Seen;
 use whither_model::{Origin, Seq};
 
@@ -32,21 +32,23 @@ pub struct Tables {
     pub(crate) origins: Origins,
     /// Tables of which something is held that has no place in them. May name too many, never too few.
     pub(crate) holding: BTreeSet<TableIx>,
-    pub(crate) touched: BTreeSet<(TableIx, Vec<u8>)>,
+    pub(crate) touched: BTreeMap<TableIx, Vec<Vec<u8>>>,
     pub(crate) schema_changed: bool,
+    /// What was begun is undone as a whole.
+    pub(crate) as_one: bool,
     /// What is in memory is ahead of the database, should what is under way fail.
     pub(crate) concluding: bool,
     /// How often something could not stand in its table.
     pub(crate) unplaceable: u64,
 }
 
-/// A row that was written.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// Rows of a table that were written.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Touched {
-    /// Its table, as users call it.
+    /// The table, as users call it.
     pub table: String,
-    /// Its key, encoded.
-    pub key: Vec<u8>,
+    /// Their keys, encoded; one may be there more than once.
+    pub keys: Vec<Vec<u8>>,
 }
 
 impl Tables {
@@ -85,6 +87,21 @@ impl Tables {
     /// # Errors
     /// SQLite cannot write.
     pub fn begin(&mut self) -> Result<(), Fault> {
+        self.as_one = false;
+        self.begin_either()
+    }
+
+    /// The same, for transactions of which none will be refused: one that is undoes all of them. SQLite then need not copy the pages
+    /// that each of them writes, which is a good part of what it does otherwise.
+    ///
+    /// # Errors
+    /// SQLite cannot write.
+    pub fn begin_as_one(&mut self) -> Result<(), Fault> {
+        self.as_one = true;
+        self.begin_either()
+    }
+
+    fn begin_either(&self) -> Result<(), Fault> {
         Ok(self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)?)
     }
 
@@ -118,6 +135,16 @@ impl Tables {
         Ok(())
     }
 
+    /// How many pages of SQLite's log are not in the database yet.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log_pages_pending(&self) -> Result<u64, Fault> {
+        let mut statement = self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        let pages: i64 = statement.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))?;
+        Ok(u64::try_from(pages).unwrap_or(0))
+    }
+
     /// Undoes everything since [`Tables::begin`].
     ///
     /// # Errors
@@ -133,10 +160,13 @@ impl Tables {
     /// The rows written since the last call.
     pub fn take_touched(&mut self) -> Vec<Touched> {
         let touched = std::mem::take(&mut self.touched);
-        let shown = |(table, key): (TableIx, Vec<u8>)| {
-            Some(Touched { table: self.schema.tables.get(&table)?.shown.clone(), key })
-        };
+        let shown = |(table, keys)| Some(Touched { table: self.schema.tables.get(&table)?.shown.clone(), keys });
         touched.into_iter().filter_map(shown).collect()
+    }
+
+    /// Forgets which rows were written since the last call of [`Tables::take_touched`].
+    pub fn forget_touched(&mut self) {
+        self.touched.clear();
     }
 
     /// Whether tables or columns have changed since the last call.
@@ -145,6 +175,6 @@ impl Tables {
     }
 
     pub(crate) fn touch(&mut self, table: TableIx, key: &[u8]) {
-        self.touched.insert((table, key.to_vec()));
+        self.touched.entry(table).or_default().push(key.to_vec());
     }
 }

@@ -10,7 +10,7 @@ use crate::tables::Tables;
 use crate::wire::{DELETED, INSERTED, RowWire, RowsWire, TransactionWire};
 use crate::{RETURNED_ROWS_MAX, TRANSACTION_BYTES_MAX};
 use prost::Message;
-use rusqlite::Statement as Prepared;
+use rusqlite::{CachedStatement, Statement as Prepared};
 use whither_model::sql::{Params, Statement, StatementResult, Transaction, Value};
 use whither_model::{Seq, WallTime};
 
@@ -27,7 +27,7 @@ impl Tables {
     /// Executes statements, all of them or none. Between [`Tables::begin`] and [`Tables::commit`].
     ///
     /// # Errors
-    /// [`Refused`]: nothing of it was done. After [`Refused::Fault`] the whole of what was begun is to be rolled back; and if
+    /// [`Refused`]: nothing of it was done; after [`Tables::begin_as_one`], nothing of anything. After [`Refused::Fault`] the whole of what was begun is to be rolled back; and if
     /// [`Tables::is_open`] says so, SQLite itself has done that.
     pub fn transact(&mut self, wall: WallTime, statements: &[Statement]) -> Result<Done, Refused> {
         self.tell_apart(|tables| {
@@ -35,7 +35,7 @@ impl Tables {
             tables.guard.begin();
             let outcome = tables.execute_all(statements);
             let took_too_long = tables.guard.end();
-            let net = tables.watch.end(&tables.schema);
+            let seen = tables.watch.end();
             let results = match outcome {
                 Err(Refused::Statement(bad)) if took_too_long => {
                     let what = "takes too long; nothing else could be written meanwhile: make several of it".into();
@@ -43,14 +43,21 @@ impl Tables {
                 }
                 outcome => outcome?,
             };
-            let net = net.map_err(|max| Refused::TooLarge { bytes: max, max })?;
+            let net = seen.net(&tables.conn, &tables.schema)?;
             let transaction = tables.conclude(wall, net)?;
             Ok(Done { results, transaction })
         })
     }
 
-    /// Runs `work` so that it can be undone by itself.
+    /// Runs `work` so that it can be undone by itself; or with all that was begun, if it was begun so.
     pub(crate) fn tell_apart<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refused>) -> Result<T, Refused> {
+        if self.as_one {
+            let outcome = work(self);
+            if outcome.is_err() {
+                self.roll_back()?;
+            }
+            return outcome;
+        }
         self.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
         let outcome = work(self);
         if outcome.is_err() && self.is_open() {
@@ -73,15 +80,14 @@ impl Tables {
     fn execute_all(&self, statements: &[Statement]) -> Result<Vec<StatementResult>, Refused> {
         let mut returned = 0;
         let mut results = Vec::with_capacity(statements.len());
+        let mut last: Option<(&str, CachedStatement<'_>)> = None;
         for (index, statement) in statements.iter().enumerate() {
             let bad = |what: String| Refused::Statement(BadStatement { index, what });
-            // The comment keeps users' statements apart from the agent's own, which are prepared without being asked about.
-            let text = format!("{}\n/* of a client */", statement.sql);
-            let prepared = self.guard.watch(|| self.conn.prepare_cached(&text));
-            let mut prepared = prepared.map_err(|(error, reason)| bad(in_words(&error, reason)))?;
-            if prepared.column_count() == 0 && crate::sql_text::tokens(&statement.sql).is_empty() {
-                return Err(bad("is empty".into()));
-            }
+            // Many rows nearly always come with the same statement.
+            let mut prepared = match last.take() {
+                Some((text, prepared)) if text == statement.sql => prepared,
+                _ => self.prepare(&statement.sql).map_err(bad)?,
+            };
             bind(&mut prepared, &statement.params).map_err(bad)?;
             let result = run(&mut prepared, &mut returned).map_err(|stop| match stop {
                 Stop::Sqlite(error) if is_fault(&error) => Refused::Fault(Fault(error)),
@@ -89,8 +95,23 @@ impl Tables {
                 Stop::TooMany => bad(format!("returns more than {RETURNED_ROWS_MAX} rows; ask with a query")),
             })?;
             results.push(result);
+            last = Some((&statement.sql, prepared));
         }
         Ok(results)
+    }
+
+    /// # Errors
+    /// Why it cannot be executed.
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, String> {
+        // The comment keeps users' statements apart from the agent's own, which are prepared without being asked about.
+        let text = format!("{sql}\n/* of a client */");
+        let prepared = self.guard.watch(|| self.conn.prepare_cached(&text));
+        let prepared = prepared.map_err(|(error, reason)| in_words(&error, reason))?;
+        let nothing = prepared.column_count() == 0 && prepared.readonly();
+        if nothing && crate::sql_text::tokens(sql).is_empty() {
+            return Err("is empty".into());
+        }
+        Ok(prepared)
     }
 
     /// Notes who wrote it, and makes of it what the others are told.

@@ -100,7 +100,11 @@ impl Sql for TablesDouble {
                 let watcher = tokio::spawn(async move {
                     // Whether nobody waits any more or the time is over: it is to end.
                     drop(tokio::time::timeout_at(until.into(), gone.closed()).await);
-                    stop.interrupt();
+                    loop {
+                        // Again and again: what has not begun yet does not hear it.
+                        stop.interrupt();
+                        tokio::task::yield_now().await;
+                    }
                 });
                 let outcome = answer(&tables, &query, columns_tx, &lots);
                 let over = Instant::now() > until;

@@ -73,6 +73,31 @@ fn a_write_waits_for_as_many_nodes_as_it_is_told() {
     assert_eq!(cluster[1].number("SELECT count(*) FROM routes"), 1, "it is made all the same");
 }
 
+/// Transactions of several clients share a commit; one that is refused once took others with it.
+#[test]
+fn a_transaction_that_is_refused_takes_no_other_with_it() {
+    let cluster = cluster(&["a", "b"]);
+    assert_eq!(insert(&cluster[0], "/taken", "durable"), 200);
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let agent = &cluster[0];
+            scope.spawn(move || {
+                for number in 0..60 {
+                    // The first of its statements would do; the second is refused, and both are undone.
+                    let (path, then) = (format!("/{client}/{number}"), number % 3 == client % 3);
+                    let then = if then { "/taken".to_owned() } else { format!("{path}/then") };
+                    let one = "INSERT INTO routes (path) VALUES (?)";
+                    let body = json!([[one, [path]], [one, [then]]]).to_string();
+                    let expected = if then == "/taken" { 422 } else { 200 };
+                    agent.ask("POST /v1/transactions", &body).expect(&[expected]);
+                }
+            });
+        }
+    });
+    await_same(&cluster);
+    assert_eq!(cluster[1].number("SELECT count(*) FROM routes"), 1 + 8 * 40 * 2);
+}
+
 #[test]
 fn whatever_was_acknowledged_survives_kill_9_in_the_middle_of_writing() {
     let mut cluster = cluster(&["a", "b"]);

@@ -66,7 +66,8 @@ impl Rig {
     }
 
     fn look(&mut self) {
-        let touched = self.tables.take_touched().into_iter().collect();
+        let mut touched = Rows::new();
+        note_rows(&mut touched, self.tables.take_touched());
         let schema = self.tables.take_schema_changed();
         self.watch.look(&touched, schema, false, Vec::new()).unwrap();
     }
@@ -77,7 +78,7 @@ impl Rig {
             for question in self.watch.questions.values_mut() {
                 question.due = question.due.map(|_| Instant::now());
             }
-            self.watch.look(&BTreeSet::new(), false, false, Vec::new()).unwrap();
+            self.watch.look(&Rows::new(), false, false, Vec::new()).unwrap();
         }
     }
 

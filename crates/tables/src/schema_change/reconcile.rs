@@ -15,7 +15,10 @@ impl Tables {
     pub(crate) fn reconcile(&mut self) -> Result<(), Fault> {
         self.schema_changed = true;
         let rows = self.schema_rows()?;
-        let tables: Vec<&SchemaRow> = rows.iter().filter(|row| row.kind == "table").collect();
+        let mut tables: Vec<&SchemaRow> = rows.iter().filter(|row| row.kind == "table").collect();
+        // Those that go first: another may be given the name.
+        tables.sort_by_key(|row| row.state == LIVE);
+        self.make_room(&tables)?;
         for wanted in tables {
             let ix = self.schema.number_table(&self.conn, &wanted.table)?;
             if wanted.state != LIVE {
@@ -37,6 +40,27 @@ impl Tables {
             self.try_table(ix, wanted, &columns)?;
         }
         self.reconcile_indexes(&rows)
+    }
+
+    /// Tables with a name that another is to have step aside; their own turn comes.
+    fn make_room(&mut self, tables: &[&SchemaRow]) -> Result<(), Fault> {
+        let wanted = |id: &str| tables.iter().find(|row| row.table == id && row.state == LIVE).map(|row| &row.shown);
+        let present: Vec<Table> = self.schema.tables.values().cloned().collect();
+        for table in present.iter().filter(|table| wanted(&table.name).is_some_and(|name| *name != table.shown)) {
+            let another = |row: &&SchemaRow| row.table != table.name && row.shown.eq_ignore_ascii_case(&table.shown);
+            if tables.iter().filter(|row| row.state == LIVE).any(another) {
+                self.rename_table(table, &format!("_whither_aside_{}", table.ix.0))?;
+                self.schema = Schema::load(&self.conn)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rename_table(&self, table: &Table, to: &str) -> Result<(), Fault> {
+        self.conn.execute_batch(&format!("ALTER TABLE {} RENAME TO {}", quoted(&table.shown), quoted(to)))?;
+        let text = "UPDATE _whither_tables SET shown = ?2 WHERE id = ?1";
+        self.conn.prepare_cached(text)?.execute(params![table.ix.0, to])?;
+        Ok(())
     }
 
     /// Makes one table what is wanted of it. If SQLite does not take that, as when two nodes have given two columns the same name, it stays
@@ -62,17 +86,16 @@ impl Tables {
     }
 
     fn create_table(&mut self, ix: TableIx, wanted: &SchemaRow, columns: &[&SchemaRow]) -> Result<(), Fault> {
-        let shown = self.free_table_name(ix, &wanted.shown);
         self.conn
             .prepare_cached("UPDATE _whither_tables SET shown = ?2, strict = ?3, state = 'live' WHERE id = ?1")?
-            .execute(params![ix.0, shown, wanted.declared == "STRICT"])?;
+            .execute(params![ix.0, wanted.shown, wanted.declared == "STRICT"])?;
         for column in columns.iter().filter(|column| column.state == LIVE) {
             self.describe_column(ix, column, &column.shown)?;
         }
         self.schema = Schema::load(&self.conn)?;
         if let Some(table) = self.schema.tables.get(&ix) {
             self.conn.execute_batch(&table.create_text())?;
-            table.trigger_texts().iter().try_for_each(|text| self.conn.execute_batch(text))?;
+            table.trigger(&self.conn)?;
         }
         self.settle_table(ix)
     }
@@ -90,15 +113,8 @@ impl Tables {
         Ok(())
     }
 
-    /// A name for a table that no other has here: two may have been given the same on two sides of a partition.
-    fn free_table_name(&self, ix: TableIx, wanted: &str) -> String {
-        let taken = self.schema.tables.values().any(|table| table.ix != ix && table.shown.eq_ignore_ascii_case(wanted));
-        if taken { format!("{wanted}~{}", ix.0) } else { wanted.to_owned() }
-    }
-
     fn adjust_table(&mut self, ix: TableIx, wanted: &SchemaRow, columns: &[&SchemaRow]) -> Result<(), Fault> {
-        let Some(table) = self.schema.tables.get(&ix).cloned() else { return Ok(()) };
-        let shown = self.free_table_name(ix, &wanted.shown);
+        let Some(mut table) = self.schema.tables.get(&ix).cloned() else { return Ok(()) };
         let as_wanted = |column: &&SchemaRow| {
             let known = table.columns.iter().find(|known| known.name == column.name);
             match known {
@@ -110,18 +126,15 @@ impl Tables {
                 None => column.state != LIVE,
             }
         };
-        if table.shown == shown && columns.iter().all(as_wanted) {
+        if table.shown == wanted.shown && columns.iter().all(as_wanted) {
             return Ok(());
         }
-        table.untrigger_texts().try_for_each(|text| self.conn.execute_batch(&text))?;
-        if table.shown != shown {
-            self.conn.execute_batch(&format!("ALTER TABLE {} RENAME TO {}", quoted(&table.shown), quoted(&shown)))?;
-            self.conn
-                .prepare_cached("UPDATE _whither_tables SET shown = ?2 WHERE id = ?1")?
-                .execute(params![ix.0, shown])?;
+        table.untrigger(&self.conn)?;
+        if table.shown != wanted.shown {
+            self.rename_table(&table, &wanted.shown)?;
         }
-        let name = quoted(&shown);
-        // Those that go first: another may be given the name.
+        let name = quoted(&wanted.shown);
+        self.make_room_within(&mut table, &name, columns)?;
         let mut ordered = columns.to_vec();
         ordered.sort_by_key(|column| column.state == LIVE);
         for column in ordered {
@@ -145,9 +158,26 @@ impl Tables {
         }
         self.schema = Schema::load(&self.conn)?;
         if let Some(table) = self.schema.tables.get(&ix) {
-            table.trigger_texts().iter().try_for_each(|text| self.conn.execute_batch(text))?;
+            table.trigger(&self.conn)?;
         }
         self.settle_table(ix)
+    }
+
+    /// Columns with a name that another is to have step aside; their own turn comes.
+    fn make_room_within(&self, table: &mut Table, name: &str, columns: &[&SchemaRow]) -> Result<(), Fault> {
+        let live: Vec<&&SchemaRow> = columns.iter().filter(|column| column.state == LIVE).collect();
+        for known in &mut table.columns {
+            let moves = live.iter().any(|column| column.name == known.name && column.shown != known.shown);
+            let another =
+                |column: &&&SchemaRow| column.name != known.name && column.shown.eq_ignore_ascii_case(&known.shown);
+            if moves && live.iter().any(another) {
+                let aside = format!("_whither_aside_{}", known.ix.0);
+                let (from, to) = (quoted(&known.shown), quoted(&aside));
+                self.conn.execute_batch(&format!("ALTER TABLE {name} RENAME COLUMN {from} TO {to}"))?;
+                known.shown = aside;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a column out of sight. What is in it stays until it is collected, and goes on being merged.
@@ -189,7 +219,7 @@ impl Tables {
             return Ok(());
         }
         if let Some(table) = self.schema.tables.get(&ix) {
-            table.untrigger_texts().try_for_each(|text| self.conn.execute_batch(&text))?;
+            table.untrigger(&self.conn)?;
             self.drop_indexes_on(&table.shown, None)?;
             let to = quoted(&format!("_whither_dropped_{}", ix.0));
             self.conn.execute_batch(&format!("ALTER TABLE {} RENAME TO {to}", quoted(&table.shown)))?;

@@ -242,9 +242,56 @@ fn definitions_that_clash_keep_nothing_else_from_being_taken_in() {
     for node in [&one, &other, &third] {
         assert_eq!(node.ask("SELECT k, a, b FROM t ORDER BY k"), ["x|a|", "y||b"]);
     }
-    for node in [&one, &other] {
-        assert_eq!(node.ask("SELECT id, size FROM items ORDER BY id"), ["one|1", "other|2"]);
+    for node in [&one, &other, &third] {
+        assert_eq!(
+            node.ask("SELECT id, size, same, \"same~note\" FROM items ORDER BY id"),
+            ["one|1||NULL", "other|2||NULL"]
+        );
     }
     let heads = |node: &Node| node.tables.seen().iter().map(|seen| seen.ranges.last().copied()).collect::<Vec<_>>();
     assert!(heads(&one).iter().chain(&heads(&other)).all(|range| range.is_some_and(|(_, last)| last == 5)));
+}
+
+/// Names that users chose on two sides of a partition are the same everywhere afterwards, whoever heard of which first.
+#[test]
+fn tables_that_were_given_the_same_name_are_told_apart_alike() {
+    let (mut one, mut other) = (Node::new(1), Node::new(2));
+    let both =
+        one.schema("CREATE TABLE a (k TEXT PRIMARY KEY); CREATE TABLE b (k TEXT PRIMARY KEY, v TEXT, w TEXT)").unwrap();
+    other.take(&both);
+    let told = [
+        one.run("INSERT INTO a VALUES ('of a')").unwrap(),
+        one.schema("ALTER TABLE b RENAME TO c; ALTER TABLE c RENAME COLUMN v TO x; ALTER TABLE c RENAME COLUMN w TO v")
+            .unwrap(),
+    ];
+    other.wall += 1;
+    let said = [
+        other.run("INSERT INTO b VALUES ('of b', 'v', 'w')").unwrap(),
+        other.schema("ALTER TABLE a RENAME TO c").unwrap(),
+    ];
+    told.iter().for_each(|told| {
+        other.take(told);
+    });
+    said.iter().for_each(|said| {
+        one.take(said);
+    });
+    let mut third = Node::new(3);
+    third.mend_from(&other, 1 << 20);
+    for node in [&one, &other, &third] {
+        assert_eq!(node.ask("SELECT k FROM c"), ["of a"]);
+        assert_eq!(node.ask("SELECT k, x, v FROM \"c~b\""), ["of b|v|w"]);
+    }
+    // Either can be given a name of its own.
+    let settled = third.schema("ALTER TABLE \"c~b\" RENAME TO d").unwrap();
+    one.take(&settled);
+    for node in [&one, &third] {
+        assert_eq!(node.ask("SELECT k FROM c"), ["of a"]);
+        assert_eq!(node.ask("SELECT k FROM d"), ["of b"]);
+    }
+    // And one may have a name that another gives up.
+    let swapped = one.schema("DROP TABLE c; ALTER TABLE d RENAME TO c").unwrap();
+    third.take(&swapped);
+    for node in [&one, &third] {
+        assert_eq!(node.ask("SELECT k FROM c"), ["of b"]);
+    }
 }

@@ -25,11 +25,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn measure(cluster: &Cluster, setup: &Setup, report: &mut Report) -> Result<()> {
     let (event, key) = one_by_one(cluster, setup.n_or(WRITES))?;
-    for (name, took) in [("subscription event", event), ("key update", key)] {
+    // The peer's, where it was measured.
+    let peer = [[Some(319.0), Some(616.0)], [Some(16.0), None]];
+    for ((name, took), peer) in [("subscription event", event), ("key update", key)].into_iter().zip(peer) {
         let sample = Sample::micros(took);
-        for (which, percent) in [("p50", 50.0), ("p99", 99.0)] {
+        for ((which, percent), peer) in [("p50", 50.0), ("p99", 99.0)].into_iter().zip(peer) {
             let name = format!("write to {name} on another node {which}");
-            report.add(Measure::lower(name, sample.percentile(percent) / 1e3, "ms", sample.len() as u64));
+            let measure = Measure::lower(name, sample.percentile(percent) / 1e3, "ms", sample.len() as u64);
+            report.add(match peer {
+                Some(peer) => measure.beside(peer),
+                None => measure,
+            });
         }
     }
     among_many(cluster, report)
