@@ -14,7 +14,6 @@ mod front;
 mod hold;
 mod json;
 mod limits;
-mod listener;
 mod metrics;
 mod origin;
 mod problem;
@@ -25,5 +24,4 @@ mod unheard;
 
 pub use asked::answer_questions;
 pub use config::Config;
-pub use listener::Listener;
 pub use server::{router, serve};

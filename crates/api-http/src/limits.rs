@@ -10,13 +10,6 @@ pub(crate) const JSON_VALUES_MAX: usize = 1_000;
 pub(crate) const BULK_CONCURRENT_MAX: usize = 4;
 /// Addresses in one join request.
 pub(crate) const JOIN_ADDRESSES_MAX: usize = 64;
-/// The head of a request, bytes; a head that arrives in few large pieces may pass at up to twice that. hyper answers
-/// more with 431, and more than 100 header lines as well.
-pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Connections over a Unix socket beyond those that an operator allows for all listeners together.
-pub(crate) const SPARE_CONNECTIONS: usize = 16;
-/// Streams that one HTTP/2 connection may have open.
-pub(crate) const STREAMS_PER_CONNECTION_MAX: u32 = 128;
 /// A watch of everything hands the connection about this many bytes at a time.
 pub(crate) const FEED_CHUNK_BYTES: usize = 32 * 1024;
 /// Up to this many bytes an answer is copied into one buffer; above, copying costs more than a second write.

@@ -4,9 +4,9 @@ use crate::answer::millis;
 use axum::http::StatusCode;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use whither_directory::Directory;
 use whither_directory::vitals::{Counter, Kind, Sample};
+use whither_doors::{Gauge, Meters};
 use whither_model::MemberState;
 
 /// Counters of one server: of all its listeners together.
@@ -14,36 +14,13 @@ use whither_model::MemberState;
 pub(crate) struct Metrics {
     /// Answers by the first digit of their status code.
     answers: [Counter; 5],
-    pub(crate) connections: Gauge,
-    pub(crate) connections_refused: Counter,
-    /// Connections that were still open when the time to drain was over.
-    pub(crate) connections_cut: Counter,
-    pub(crate) accept_failures: Counter,
+    /// Of connections.
+    pub(crate) doors: Arc<Meters>,
     pub(crate) watches: Gauge,
     pub(crate) watches_refused: Counter,
     pub(crate) watch_events: Counter,
     pub(crate) bulk_refused: Counter,
     pub(crate) panics: Counter,
-}
-
-/// A number that goes up and down.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge(AtomicUsize);
-
-impl Gauge {
-    pub(crate) fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// One more, unless there are `max` already.
-    pub(crate) fn try_raise(&self, max: usize) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1)).is_ok()
-    }
-
-    /// One less; only after [`Gauge::try_raise`].
-    pub(crate) fn lower(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Metrics {
@@ -59,26 +36,10 @@ impl Metrics {
             Sample::counter("http_answers_total", "Answers given, by class of status code.", counter.get())
                 .with_label("class", class)
         });
-        let gauge = |name, help, gauge: &Gauge| Sample::gauge(name, help, float(gauge.get()));
         let mut samples: Vec<Sample> = answers.collect();
+        samples.extend(self.doors.samples(""));
         samples.extend([
-            gauge("http_connections", "Connections open.", &self.connections),
-            Sample::counter(
-                "http_connections_refused_total",
-                "Connections closed at once because too many were open.",
-                self.connections_refused.get(),
-            ),
-            Sample::counter(
-                "http_connections_cut_total",
-                "Connections that did not finish in time when the server stopped.",
-                self.connections_cut.get(),
-            ),
-            Sample::counter(
-                "http_accept_failures_total",
-                "Times the system refused to hand over a connection.",
-                self.accept_failures.get(),
-            ),
-            gauge("http_watches", "Watches open.", &self.watches),
+            self.watches.sample("http_watches", "Watches open."),
             Sample::counter(
                 "http_watches_refused_total",
                 "Watches refused because too many were open.",
@@ -166,14 +127,5 @@ mod tests {
         let mut text = String::new();
         put_sample(&mut text, &Sample::gauge("g", "", 1.5).with_label("l", "a\"b\\c\nd"));
         assert_eq!(text, "whither_g{l=\"a\\\"b\\\\c\\nd\"} 1.5\n");
-    }
-
-    #[test]
-    fn a_gauge_keeps_its_bound() {
-        let gauge = Gauge::default();
-        assert!(gauge.try_raise(1) && !gauge.try_raise(1));
-        gauge.lower();
-        assert!(gauge.try_raise(1));
-        assert_eq!(gauge.get(), 1);
     }
 }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use whither_api_http::Listener;
 use whither_directory::Directory;
+use whither_doors::Listener;
 use whither_node::{Node, NodeError, StartError};
 use whither_transport::{PortKind, whose_port};
 

@@ -26,11 +26,12 @@ const LAYERS: &[(&str, May)] = &[
     ("tables", May::Only(&["model"])),            // Merges what many write; knows no peer, clock or thread.
     ("transport", May::Only(&[])),                // Knows bytes and addresses, not records.
     ("directory", May::Only(&["model"])),         // Where surfaces and node meet: it knows neither.
+    ("doors", May::Only(&["directory"])),         // Lets HTTP connections in; knows no path.
     ("checks", May::Only(&["model"])),            // Probes addresses; knows no catalog and no surface.
     ("sql", May::Only(&["model", "directory", "tables"])), // Asks and writes users' tables; knows no peer and no surface.
     ("node", May::Only(&["model", "replica", "store", "transport", "directory", "sql"])), // Joins them; knows no surface.
     ("api-pg", May::Only(&["model", "directory", "tables"])), // As all APIs; its tests stand on tables, for they execute SQL.
-    ("api-*", May::Only(&["model", "directory"])),            // An API never meets the node, nor another API.
+    ("api-*", May::Only(&["model", "directory", "doors"])),   // An API never meets the node, nor another API.
     ("sim", May::Only(&["model", "gossip", "replica", "directory", "population", "tables"])), // Takes the place of node, store and transport.
     ("proof", May::Only(&["model", "gossip", "replica", "sim", "population"])), // Papers' protocols beside ours.
     ("cli", May::AllBut(&["proof", "bench"])), // Composes the program; ships no test rig.
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(
             ours("api-dns", "[dependencies]\nwhither-model.workspace = true\nwhither-node.workspace = true\n"),
             ["crates/api-dns/Cargo.toml:3: `api-dns` depends on `node` ([dependencies]); \
-              api-dns may depend, of ours, only on model, directory"]
+              api-dns may depend, of ours, only on model, directory, doors"]
         );
     }
 

@@ -15,7 +15,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
-use whither_api_http::{Config, Listener, router, serve};
+use whither_api_http::{Config, router, serve};
+use whither_doors::Listener;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
