@@ -8,6 +8,9 @@ use std::process::Command;
 /// Tells the tests which clients they have to do without: their programs, separated by commas.
 const SKIP: &str = "WHITHER_SKIP_CLIENTS";
 
+/// Where libraries of other languages go, below the build's own directory: a laptop is not ours to change.
+const LIBRARIES: &str = "target/clients";
+
 /// A program that is not ours and speaks to us as its users would.
 struct Client {
     /// What is looked for in `PATH`, and what tests start.
@@ -19,6 +22,39 @@ struct Client {
     /// What goes unproven without it.
     proves: &'static str,
 }
+
+/// A library that a program of another language loads.
+struct Library {
+    /// Its package.
+    package: &'static str,
+    /// Which version, so that tests say the same tomorrow.
+    version: &'static str,
+    language: Language,
+    /// What goes unproven without it.
+    proves: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Python,
+    JavaScript,
+}
+
+/// One line per library. Tests skip it by its package.
+const LIBRARIES_OF_OTHERS: &[Library] = &[
+    Library {
+        package: "py-consul",
+        version: "1.8.0",
+        language: Language::Python,
+        proves: "Python's clients of Consul are answered as by Consul",
+    },
+    Library {
+        package: "consul",
+        version: "2.0.1",
+        language: Language::JavaScript,
+        proves: "JavaScript's clients of Consul are answered as by Consul",
+    },
+];
 
 /// One line per client. A test that starts one asks for it by `program`.
 const CLIENTS: &[Client] = &[
@@ -35,6 +71,30 @@ const CLIENTS: &[Client] = &[
         proves: "the sample template makes a file that HAProxy takes, and a drained instance gets nothing new",
     },
     Client {
+        program: "node",
+        debian: "nodejs",
+        elsewhere: "`brew install node`",
+        proves: "what JavaScript's libraries do",
+    },
+    Client {
+        program: "npm",
+        debian: "npm",
+        elsewhere: "`brew install node`",
+        proves: "what JavaScript's libraries do",
+    },
+    Client {
+        program: "prometheus",
+        debian: "prometheus",
+        elsewhere: "`brew install prometheus`",
+        proves: "Prometheus finds what to scrape as its page says",
+    },
+    Client {
+        program: "python3",
+        debian: "python3-venv",
+        elsewhere: "`brew install python`",
+        proves: "what Python's libraries do",
+    },
+    Client {
         program: "psql",
         debian: "postgresql-client",
         elsewhere: "`brew install libpq`, or the package postgresql",
@@ -44,7 +104,7 @@ const CLIENTS: &[Client] = &[
 
 /// Sees to it that the clients are there, installing what is missing where that is possible. Returns what tests have to
 /// skip: empty in CI, where a missing client is an error.
-pub(crate) fn provide() -> Result<Vec<&'static str>> {
+pub(crate) fn provide(root: &Path) -> Result<Vec<&'static str>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     if let Some(packages) = packages(&missing(&folders)).filter(|_| may_install(&folders)) {
@@ -56,7 +116,52 @@ pub(crate) fn provide() -> Result<Vec<&'static str>> {
         eprintln!("{}: there", client.program);
     }
     let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    verdict(&missing, in_ci)
+    let mut skipped = verdict(&missing, in_ci)?;
+    for library in LIBRARIES_OF_OTHERS {
+        match library.provide(root) {
+            Ok(()) => eprintln!("{}: there", library.package),
+            Err(error) if in_ci => bail!("CI is set, and {} cannot be had: {error:#}", library.package),
+            Err(error) => {
+                eprintln!("going on without {}, which proves {}: {error:#}", library.package, library.proves);
+                skipped.push(library.package);
+            }
+        }
+    }
+    Ok(skipped)
+}
+
+impl Library {
+    /// Installs it, unless this version of it is there.
+    fn provide(&self, root: &Path) -> Result<()> {
+        let Self { package, version, .. } = self;
+        let home = root.join(LIBRARIES);
+        let noted = home.join(format!("{package}-{version}"));
+        if noted.is_file() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        match self.language {
+            Language::Python => {
+                let venv = home.join("python");
+                if !venv.join("bin/pip").is_file() {
+                    step::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+                }
+                let pip = Command::new(venv.join("bin/pip"))
+                    .args(["install", "-q"])
+                    .arg(format!("{package}=={version}"))
+                    .status();
+                anyhow::ensure!(pip.context("pip does not run")?.success(), "pip cannot install it");
+            }
+            Language::JavaScript => {
+                let folder = home.join("javascript");
+                std::fs::create_dir_all(&folder)?;
+                let mut npm = Command::new("npm");
+                npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(&folder);
+                step::run(npm.arg(format!("{package}@{version}")))?;
+            }
+        }
+        std::fs::write(&noted, "").with_context(|| format!("cannot write {}", noted.display()))
+    }
 }
 
 /// Passes on to a command what it has to skip.
@@ -68,6 +173,9 @@ pub(crate) fn tell<'a>(skipped: &[&str], command: &'a mut Command) -> &'a mut Co
 pub(crate) fn recall(skipped: &[&str]) {
     for client in CLIENTS.iter().filter(|client| skipped.contains(&client.program)) {
         eprintln!("not tested, for want of `{}`: {}", client.program, client.proves);
+    }
+    for library in LIBRARIES_OF_OTHERS.iter().filter(|library| skipped.contains(&library.package)) {
+        eprintln!("not tested, for want of `{}`: {}", library.package, library.proves);
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn test(root: &Path) -> Result<()> {
     step("tidy", || tidy::run(root))?;
     let mut skipped = Vec::new();
     step("real clients", || {
-        skipped = clients::provide()?;
+        skipped = clients::provide(root)?;
         Ok(())
     })?;
     step("tests", || {

@@ -65,8 +65,10 @@ pub(crate) fn read(app: &App, age: Option<Duration>, index: Index, body: Bytes) 
 
 /// What an answer about one service is made of beyond the service itself.
 pub(crate) enum Instances {
-    /// The encoded answer kept in the view.
-    Ready(Ready),
+    /// Those that are selected, as the view keeps them encoded.
+    Selected,
+    /// All of them, as the view keeps them encoded.
+    All,
     /// Encoded for this request: the array with the closing brace, and how it was selected.
     Made { array: Bytes, selection: Selection, protected: bool, cacheable: bool },
 }
@@ -82,11 +84,11 @@ pub(crate) fn service(
     let Some(service) = view.service(name) else { return Problem::unknown_service(name).answer() };
     let instances = choose(&view, service);
     let (array, selection, protected, cacheable) = match &instances {
-        Instances::Ready(Ready::JsonSelected) => {
+        Instances::Selected => {
             let array = service.ready(Ready::JsonSelected, || convert::instances(service.selected()));
             (array, service.selection(), service.is_protected(), true)
         }
-        Instances::Ready(Ready::JsonAll) => (
+        Instances::All => (
             service.ready(Ready::JsonAll, || convert::instances(service.instances().iter())),
             service.selection(),
             service.is_protected(),

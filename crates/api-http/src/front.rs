@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use whither_directory::{Client, Ready};
+use whither_directory::Client;
 use whither_model::ServiceName;
 
 /// One per server, whatever it listens on; clones, one for each connection, are cheap.
@@ -35,13 +35,18 @@ impl Front {
             return None;
         }
         let (namespace, service) = service_path(request.uri().path())?;
-        let ready = match request.uri().query() {
-            None => Ready::JsonSelected,
-            Some("all=true") => Ready::JsonAll,
+        let all = match request.uri().query() {
+            None => false,
+            Some("all=true") => true,
             Some(_) => return None,
         };
         let name = ServiceName::new(namespace, service).ok()?;
-        let answer = || answer::service(&self.app, &name, request.headers(), |_, _| Instances::Ready(ready));
+        let answer =
+            || {
+                answer::service(&self.app, &name, request.headers(), |_, _| {
+                    if all { Instances::All } else { Instances::Selected }
+                })
+            };
         // A fault here ends one request, not the connection and those that follow on it.
         let answer = catch_unwind(AssertUnwindSafe(answer));
         Some(answer.unwrap_or_else(|fault| crate::server::Fault(Arc::clone(&self.app)).answer(&*fault)))

@@ -15,7 +15,6 @@ mod hold;
 mod json;
 mod limits;
 mod metrics;
-mod origin;
 mod problem;
 mod query;
 mod routes;

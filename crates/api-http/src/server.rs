@@ -7,14 +7,17 @@ use crate::problem::{Problem, Slug};
 use crate::routes::{self, App};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::Response;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
 use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 use whither_directory::Directory;
-use whither_doors::{Bounds, Listener};
+use whither_doors::{Bounds, Listener, is_foreign_page};
 
 /// Answers on every one of `listeners` until `shutdown` completes; then ends watches, lets requests finish for [`Config::drain`], and
 /// cuts what is left.
@@ -45,8 +48,18 @@ pub fn router(directory: Arc<Directory>, config: Config) -> Router {
 
 /// `router`, in which a panic ends one request.
 fn guarded(app: &Arc<App>, router: Router) -> Router {
-    let guard = axum::middleware::from_fn(crate::origin::refuse_foreign_pages);
+    let guard = axum::middleware::from_fn(refuse_foreign_pages);
     router.layer(guard).layer(CatchPanicLayer::custom(Fault(Arc::clone(app))))
+}
+
+/// Refuses requests that change something and that a browser sent for a page of another origin.
+async fn refuse_foreign_pages(request: Request, next: Next) -> axum::response::Response {
+    if request.method().is_safe() || !is_foreign_page(request.headers()) {
+        return next.run(request).await;
+    }
+    let detail =
+        "a web page of another origin may not change anything here; use a program, or a page this agent serves";
+    Problem::new(Slug::ForeignPage, detail).into_response()
 }
 
 /// Turns a panic into a problem document.

@@ -143,7 +143,7 @@ impl Cluster {
         }
         command.args(["agent", "--name", &name, "--log-level", "warn"]);
         command.arg("--data-dir").arg(&data_dir).arg("--secret-file").arg(self.scratch.path().join("cluster.secret"));
-        for flag in ["--peers-bind", "--http-bind", "--dns-bind", "--postgres-bind"] {
+        for flag in ["--peers-bind", "--http-bind", "--dns-bind", "--postgres-bind", "--consul-bind"] {
             command.args([flag, "127.0.0.1:0"]);
         }
         if let Some(first) = self.agents.first() {

@@ -2,10 +2,11 @@
 
 pub(crate) mod backups;
 pub(crate) mod checks;
+mod consul;
 mod schema_files;
 pub(crate) mod socket;
 
-use crate::config::{SocketConfig, TablesConfig};
+use crate::config::{ConsulConfig, SocketConfig, TablesConfig};
 use checks::{CheckPlan, Checks};
 use socket::{Place, SocketError, SocketFile};
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ pub(crate) struct Parts {
     pub(crate) dns: Option<(SocketAddr, whither_api_dns::Config)>,
     /// Where it speaks PostgreSQL, and how; `None`: nowhere.
     pub(crate) postgres: Option<(SocketAddr, whither_api_pg::Config)>,
+    /// Where it speaks Consul's HTTP API, and how; `None`: nowhere.
+    pub(crate) consul: Option<ConsulConfig>,
     /// What it checks, and may.
     pub(crate) checks: CheckPlan,
     /// What it does for users' tables.
@@ -45,6 +48,18 @@ pub(crate) enum AgentError {
     /// The HTTP API cannot listen.
     #[error("the HTTP API cannot listen on {address}/tcp: {source}{owner}; choose another with --http-bind")]
     Http {
+        /// Where it should.
+        address: SocketAddr,
+        /// Who has the port, as far as that can be told.
+        owner: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Consul's HTTP API cannot listen.
+    #[error(
+        "Consul's API cannot listen on {address}/tcp: {source}{owner}; choose another with --consul-bind, or --consul-enabled false"
+    )]
+    Consul {
         /// Where it should.
         address: SocketAddr,
         /// Who has the port, as far as that can be told.
@@ -85,6 +100,7 @@ pub(crate) struct Agent {
     api: JoinHandle<std::io::Result<()>>,
     dns: Option<whither_api_dns::Running>,
     postgres: Option<whither_api_pg::Running>,
+    consul: Option<consul::Running>,
     /// Answers other nodes, also where no HTTP API listens.
     questions: JoinHandle<()>,
     checks: Checks,
@@ -114,6 +130,10 @@ impl Agent {
         };
         let postgres = match parts.postgres {
             Some((address, config)) => Some((bind_postgres(address, &config).await?, config)),
+            None => None,
+        };
+        let consul = match parts.consul {
+            Some(config) => consul::Bound::new(config).await?,
             None => None,
         };
         let node = Node::start(parts.node).await?;
@@ -156,10 +176,11 @@ impl Agent {
         let postgres = postgres.filter(|_| node.directory().sql().is_some()).map(|(bound, config)| {
             whither_api_pg::serve(bound, Arc::clone(node.directory()), config, stopped(stop.subscribe()))
         });
+        let consul = consul.map(|bound| bound.serve(Arc::clone(node.directory()), stopped(stop.subscribe())));
         let directory = node.directory();
         let backups = parts.tables.backups.map(|plan| tokio::spawn(backups::make(Arc::clone(directory), plan)));
         let schema = parts.tables.schema;
-        Ok(Self { socket: file, node, http, api, dns, postgres, questions, checks, schema, backups, stop })
+        Ok(Self { socket: file, node, http, api, dns, postgres, consul, questions, checks, schema, backups, stop })
     }
 
     /// Begins to make the tables what the schema files say, if there are any.
@@ -198,6 +219,11 @@ impl Agent {
         self.postgres.as_ref().map(whither_api_pg::Running::local_addr)
     }
 
+    /// Where it speaks Consul's HTTP API.
+    pub(crate) fn consul(&self) -> Option<SocketAddr> {
+        self.consul.as_ref().map(consul::Running::local_addr)
+    }
+
     /// Waits until the node ends on its own, which it does only when it must not go on.
     pub(crate) async fn ended(&mut self) -> NodeError {
         self.node.ended().await
@@ -225,6 +251,9 @@ impl Agent {
         }
         if let Some(postgres) = self.postgres {
             postgres.stop().await;
+        }
+        if let Some(consul) = self.consul {
+            consul.stop().await;
         }
         drop(self.questions.await);
         node

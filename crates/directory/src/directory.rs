@@ -69,6 +69,8 @@ impl Directory {
         let index = Index::first_of(identity.epoch);
         let view = View {
             index,
+            listed: index,
+            nodes_index: index,
             services: Shards::new(),
             nodes: Arc::default(),
             freshness: Freshness::new(Instant::DISTANT_FUTURE),

@@ -18,6 +18,7 @@ mod shards;
 pub mod sql;
 mod view;
 pub mod vitals;
+mod wait;
 pub mod watch;
 
 pub use ask::{AskError, Asked, Carried, NoAnswer};
@@ -30,6 +31,7 @@ pub use publish::Publisher;
 pub use question::{Answer, Method, NotAQuestion, Question};
 pub use service::{Listed, Ready, Selection, ServiceView, Status};
 pub use view::{Cursor, Index, NodeView, View};
+pub use wait::Scope;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use crate::freshness::{Freshness, KnownUntil};
 use crate::service::{Listed, Owner, Removals, ServiceView, Status};
 use crate::view::{Index, NodeView, View};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
@@ -50,6 +51,8 @@ struct Staged {
     instances: Vec<Arc<Listed>>,
     removals: Removals,
     changed: Arc<Notify>,
+    /// When it was last seen who is in it, and with what words.
+    listed: Index,
     /// Whether a reader would see a difference. A service that was only looked at keeps its view and its ready answers.
     touched: bool,
 }
@@ -110,11 +113,14 @@ impl Publisher {
             let before = self.view.services.get(&name).map_or(0, |service| service.instances().len());
             self.view.instances = self.view.instances + staged.instances.len() - before;
             wake.push(Arc::clone(&staged.changed));
-            let service = ServiceView::new(name, index, staged.instances, staged.removals, staged.changed);
+            self.view.listed = self.view.listed.max(staged.listed);
+            let indexes = (index, staged.listed);
+            let service = ServiceView::new(name, indexes, staged.instances, staged.removals, staged.changed);
             self.view.services.insert(Arc::new(service));
         }
         if std::mem::take(&mut self.nodes_changed) {
             self.view.nodes = Arc::new(self.show_nodes());
+            self.view.nodes_index = index;
         }
         self.view.index = index;
         // A view that somebody still holds lacks what this one shows: it keeps the floor it had.
@@ -149,6 +155,7 @@ impl Publisher {
         match &node.member {
             Some(member) => Owner {
                 name: Arc::clone(&member.name),
+                address: member.address.ip(),
                 state: member.state,
                 vouches: member.vouches,
                 held: member.held,
@@ -159,6 +166,7 @@ impl Publisher {
             // Its rows came here before membership met it: nobody vouches yet.
             None => Owner {
                 name: Arc::new(NodeName::default()),
+                address: Ipv4Addr::UNSPECIFIED.into(),
                 state: if own { MemberState::Alive } else { MemberState::Down },
                 vouches: own,
                 held: false,
@@ -176,6 +184,7 @@ impl Publisher {
                 instances: service.instances().to_vec(),
                 removals: service.removals.clone(),
                 changed: Arc::clone(&service.changed),
+                listed: service.listed(),
                 touched: false,
             },
             None => Staged {
@@ -183,6 +192,7 @@ impl Publisher {
                 // Before its first appearance nothing can have gone unnoticed.
                 removals: Removals::starting_at(Index::default()),
                 changed: Arc::default(),
+                listed: view.index.next(),
                 touched: true,
             },
         })
@@ -243,8 +253,9 @@ impl Publisher {
         match present {
             Some(present) => self.replace(service, at, &present, listed),
             None => {
+                let index = self.next_index();
                 let staged = self.stage(service);
-                staged.touched = true;
+                (staged.touched, staged.listed) = (true, index);
                 staged.instances.insert(at, Arc::new(listed));
             }
         }
@@ -256,8 +267,12 @@ impl Publisher {
     /// Puts `listed` in place of what is `present`, if a reader would see a difference.
     fn replace(&mut self, service: &ServiceName, at: usize, present: &Listed, listed: Listed) {
         if !listed.shows_same(present) {
+            let index = self.next_index();
             let staged = self.stage(service);
             staged.touched = true;
+            if !listed.lists_same(present) {
+                staged.listed = index;
+            }
             staged.instances[at] = Arc::new(listed);
         }
     }
@@ -359,7 +374,7 @@ impl Publisher {
                 self.list(service, at, Some(present), Arc::clone(instance));
             }
             None => {
-                staged.touched = true;
+                (staged.touched, staged.listed) = (true, index);
                 let gone = staged.instances.remove(at);
                 staged.removals.push(index, id.clone());
                 let rivals = self.addresses.rivals(&gone.instance);

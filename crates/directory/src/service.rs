@@ -4,6 +4,7 @@ use crate::freshness::{Freshness, KnownUntil, age_of};
 use crate::view::Index;
 use bytes::Bytes;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -119,6 +120,8 @@ pub struct Listed {
     pub owner_name: Arc<NodeName>,
     /// What membership believes of the owner.
     pub owner_state: MemberState,
+    /// The owner's address; unspecified if the owner's own row has not arrived.
+    pub owner_address: IpAddr,
     /// The zone it is in: its own, or else its owner's.
     pub zone: Arc<str>,
     /// When it last changed in this node's views.
@@ -131,6 +134,7 @@ pub struct Listed {
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
     pub(crate) name: Arc<NodeName>,
+    pub(crate) address: IpAddr,
     pub(crate) state: MemberState,
     pub(crate) vouches: bool,
     pub(crate) held: bool,
@@ -150,6 +154,7 @@ impl Listed {
             status,
             owner_name: Arc::clone(&owner.name),
             owner_state: owner.state,
+            owner_address: owner.address,
             zone,
             changed,
             known: owner.known.clone(),
@@ -162,8 +167,22 @@ impl Listed {
         self.status == other.status
             && self.owner_state == other.owner_state
             && self.owner_name == other.owner_name
+            && self.owner_address == other.owner_address
             && self.zone == other.zone
             && (Arc::ptr_eq(&self.instance, &other.instance) || self.instance == other.instance)
+    }
+
+    /// Whether it is the same apart from how well it does: registered by the same owner with the same words.
+    pub(crate) fn lists_same(&self, other: &Self) -> bool {
+        let (mine, others) = (&self.instance.registration, &other.instance.registration);
+        self.owner() == other.owner()
+            && self.owner_name == other.owner_name
+            && self.owner_address == other.owner_address
+            && self.zone == other.zone
+            && (mine.address, mine.weight) == (others.address, others.weight)
+            && (&mine.ports, &mine.tags, &mine.meta) == (&others.ports, &others.tags, &others.meta)
+            && mine.version == others.version
+            && mine.upkeep == others.upkeep
     }
 
     /// The instance's id.
@@ -228,9 +247,15 @@ pub enum Ready {
     JsonSelected,
     /// JSON of all instances.
     JsonAll,
+    /// What Consul's `/v1/health/service` says.
+    ConsulHealth,
+    /// The same of those that pass.
+    ConsulPassing,
+    /// What Consul's `/v1/catalog/service` says.
+    ConsulCatalog,
 }
 
-const READY_SLOTS: usize = 2;
+const READY_SLOTS: usize = 5;
 
 /// A service in a view: immutable, sorted by instance id.
 ///
@@ -239,6 +264,7 @@ const READY_SLOTS: usize = 2;
 pub struct ServiceView {
     name: ServiceName,
     index: Index,
+    listed: Index,
     instances: Vec<Arc<Listed>>,
     selected: Box<[u32]>,
     selection: Selection,
@@ -281,7 +307,7 @@ impl Removals {
 impl ServiceView {
     pub(crate) fn new(
         name: ServiceName,
-        index: Index,
+        (index, listed): (Index, Index),
         instances: Vec<Arc<Listed>>,
         removals: Removals,
         changed: Arc<Notify>,
@@ -297,7 +323,7 @@ impl ServiceView {
             .filter_map(|listed| listed.known.clone())
             .collect();
         let ready = std::array::from_fn(|_| OnceLock::new());
-        Self { name, index, instances, selected, selection, protected, absent, removals, changed, ready }
+        Self { name, index, listed, instances, selected, selection, protected, absent, removals, changed, ready }
     }
 
     /// Its name.
@@ -310,6 +336,12 @@ impl ServiceView {
     #[must_use]
     pub fn index(&self) -> Index {
         self.index
+    }
+
+    /// When it last changed who is registered in it, and with what words; not, how well they do.
+    #[must_use]
+    pub fn listed(&self) -> Index {
+        self.listed
     }
 
     /// All instances, whatever their status, sorted by id.

@@ -97,6 +97,8 @@ impl NodeView {
 #[derive(Clone, Debug)]
 pub struct View {
     pub(crate) index: Index,
+    pub(crate) listed: Index,
+    pub(crate) nodes_index: Index,
     pub(crate) services: Shards,
     pub(crate) nodes: Arc<Vec<Arc<NodeView>>>,
     pub(crate) freshness: Freshness,
@@ -108,6 +110,18 @@ impl View {
     #[must_use]
     pub fn index(&self) -> Index {
         self.index
+    }
+
+    /// When it last changed who is registered, and with what words; not, how well they do.
+    #[must_use]
+    pub fn listed(&self) -> Index {
+        self.listed
+    }
+
+    /// When what is known of any node last changed.
+    #[must_use]
+    pub fn nodes_index(&self) -> Index {
+        self.nodes_index
     }
 
     /// The service with this name, also if its last instance is gone.

@@ -5,8 +5,10 @@
 mod limits;
 mod listener;
 mod meters;
+mod origin;
 mod serve;
 
 pub use listener::Listener;
 pub use meters::{Gauge, Meters};
+pub use origin::is_foreign_page;
 pub use serve::{Bounds, serve};

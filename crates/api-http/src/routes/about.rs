@@ -36,6 +36,7 @@ Whither: where services are at this moment, and how sure that is.
   POST   /v1/renewals                                        many of them live
   POST   /v1/sessions                                        hold this open: what is registered on it dies with it
   DELETE /v1/sessions/{session}                              end it
+  GET    /v1/prometheus                                      what Prometheus is to scrape (http_sd)
   GET    /v1/watch/{namespace}/{service}                     be told what changes
   GET    /v1/watch                                           the same for everything
   POST   /v1/transactions                                    execute SQL that writes users' tables

@@ -6,6 +6,7 @@ mod closest;
 mod lag;
 mod membership;
 mod paths;
+mod prometheus;
 mod register;
 mod renewals;
 mod resolve;
@@ -70,6 +71,7 @@ pub(crate) fn build(directory: Arc<Directory>, config: Config) -> (Arc<App>, Rou
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(resolve::services))
         .routes(routes!(resolve::service))
+        .routes(routes!(prometheus::targets))
         .routes(routes!(resolve::instance, register::register, register::deregister))
         .routes(routes!(checks::checks))
         .routes(routes!(register::renew))

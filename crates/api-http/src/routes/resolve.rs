@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Response, Uri};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
-use whither_directory::{Cursor, Listed, Ready, Selection, ServiceView, View};
+use whither_directory::{Cursor, Listed, Selection, ServiceView, View};
 use whither_model::{Command, InstanceId, Instant, Outcome, ServiceName};
 
 type Answered = Result<Response<Body>, Problem>;
@@ -99,7 +99,7 @@ impl Wanted {
     /// What to answer. Filters come before the selection, so that a time-out cannot empty a filtered answer either.
     fn instances(&self, service: &ServiceView, testimonies: &Testimonies, now: Instant) -> Instances {
         if !self.filters() && !self.explain {
-            return Instances::Ready(if self.all { Ready::JsonAll } else { Ready::JsonSelected });
+            return if self.all { Instances::All } else { Instances::Selected };
         }
         let matching: Vec<&Arc<Listed>> = service.instances().iter().filter(|listed| self.matches(listed)).collect();
         let selection = Selection::among(matching.iter().map(|listed| listed.status));

@@ -315,3 +315,36 @@ async fn how_long_news_takes_is_told_of_each_present_node_measured_or_not() {
     assert_eq!((&told["of"][0], told["of"].as_array().unwrap().len()), (&of_b, 2));
     assert_eq!((&told["of"][1]["name"], &told["of"][1]["p50_us"]), (&json!("c"), &json!(null)));
 }
+
+#[tokio::test]
+async fn prometheus_is_told_of_every_instance_that_has_the_port_whatever_its_health() {
+    let node = NodeDouble::start();
+    node.member(0xb, "b", MemberState::Alive);
+    node.instance(0xb, "prod/recos", "r1", full);
+    node.instance(0xb, "prod/recos", "r2", |registration| {
+        registration.ports = [Port { name: "main".parse().unwrap(), number: 1 }].into();
+        registration.health = Health::Critical;
+    });
+    node.instance(0xb, "web", "w1", |_| {});
+    let routes = routes(&node);
+    let named = ask(&routes, "GET /v1/prometheus?service=prod/recos&port=admin").await;
+    assert_eq!(
+        named.json(),
+        json!([{
+            "targets": ["10.0.0.7:9090"],
+            "labels": {
+                "__meta_whither_namespace": "prod", "__meta_whither_service": "recos", "__meta_whither_instance": "r1",
+                "__meta_whither_node": "b", "__meta_whither_zone": "z9", "__meta_whither_version": "1.4.2",
+                "__meta_whither_status": "passing", "__meta_whither_port_name": "admin", "__meta_whither_tags": ",v2,canary,",
+                "__meta_whither_meta_a": "\"quoted\"\n", "__meta_whither_meta_team": "ml"
+            }
+        }])
+    );
+    assert_eq!(named.header("content-type"), "application/json");
+    let all = ask(&routes, "GET /v1/prometheus?namespace=prod").await.json();
+    let status = |at: usize| all[at]["labels"]["__meta_whither_status"].as_str().unwrap().to_owned();
+    assert_eq!((status(0), status(1)), ("passing".to_owned(), "critical".to_owned()));
+    assert_eq!(ask(&routes, "GET /v1/prometheus?service=nothing").await.json(), json!([]));
+    assert_eq!(ask(&routes, "GET /v1/prometheus?service=a/b/c").await.status, 422);
+    assert_eq!(ask(&routes, "GET /v1/prometheus?job=x").await.status, 400);
+}

@@ -125,6 +125,11 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("http", "HTTP", "The native API: JSON over HTTP."),
     section("dns", "DNS", "Names, for whoever speaks DNS."),
     section("postgres", "PostgreSQL", "Your tables, for whoever speaks PostgreSQL: psql, drivers, mappers."),
+    section(
+        "consul",
+        "Consul",
+        "Consul's HTTP API, for whoever speaks it: Prometheus, Traefik, libraries of many languages.",
+    ),
     section("checks", "Checks", "How it finds out whether what registered with it works."),
     section("tables", "Tables", "What is done for your tables."),
     section("log", "Log", "What it writes to standard error."),
@@ -288,6 +293,24 @@ options! {
         key: "postgres.tls_key", flag: "postgres-tls-key", kind: Kind::Path, preset: Preset::Unset("none"),
         example: "/etc/whither/postgres.key",
         help: "The private key of that certificate, a PEM file", more: "",
+    };
+    /// `consul.enabled`
+    CONSUL_ENABLED = Opt {
+        key: "consul.enabled", flag: "consul-enabled", kind: Kind::Bool, preset: Preset::Fixed("true"), example: "",
+        help: "Whether it speaks Consul's HTTP API",
+        more: "Where a Consul agent has the port already, and no other was named here, the agent says so and does without.",
+    };
+    /// `consul.bind`
+    CONSUL_BIND = Opt {
+        key: "consul.bind", flag: "consul-bind", kind: Kind::Address, preset: Preset::Fixed("127.0.0.1:8500"),
+        example: "",
+        help: "Where it speaks Consul's HTTP API, TCP",
+        more: "It is neither encrypted nor does it ask who calls: whoever reaches it may register and deregister.",
+    };
+    /// `consul.datacenter`
+    CONSUL_DATACENTER = Opt {
+        key: "consul.datacenter", flag: "consul-datacenter", kind: Kind::Place("datacenter"), preset: Preset::Fixed("dc1"), example: "",
+        help: "What its clients are told that this datacentre is called", more: "",
     };
     /// `checks.allow`
     CHECKS_ALLOW = Opt {

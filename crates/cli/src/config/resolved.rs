@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) dns: Option<DnsConfig>,
     /// PostgreSQL; `None`: switched off.
     pub(crate) postgres: Option<PostgresConfig>,
+    /// Consul's HTTP API; `None`: switched off.
+    pub(crate) consul: Option<ConsulConfig>,
     /// How it finds out whether what registered with it works.
     pub(crate) checks: ChecksConfig,
     /// What is done for users' tables.
@@ -83,6 +85,17 @@ pub(crate) struct PeersConfig {
 pub(crate) struct HttpConfig {
     /// Where it listens, TCP. Port 0: the system chooses.
     pub(crate) bind: SocketAddr,
+}
+
+/// Consul's HTTP API on a port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ConsulConfig {
+    /// Where it listens, TCP. Port 0: the system chooses.
+    pub(crate) bind: SocketAddr,
+    /// Whether somebody named that address. Otherwise whoever has it already may keep it.
+    pub(crate) insists: bool,
+    /// What its clients are told that this datacentre is called.
+    pub(crate) datacenter: Box<str>,
 }
 
 /// DNS.
@@ -148,6 +161,7 @@ impl Config {
             socket: reader.socket()?,
             dns: reader.dns()?,
             postgres: reader.postgres()?,
+            consul: reader.consul()?,
             checks: reader.checks()?,
             tables: reader.tables()?,
             log: LogConfig {
@@ -206,6 +220,17 @@ impl Config {
             let bind = postgres.bind;
             for (other, _) in taken.into_iter().filter(|(_, taken)| *taken == Some(bind) && bind.port() != 0) {
                 refuse(&options::POSTGRES_BIND, format!("is {bind}, as is {other}; give one of them another port"));
+            }
+        }
+        if let Some(consul) = &self.consul {
+            let taken = [
+                ("http.bind", self.http.as_ref().map(|http| http.bind)),
+                ("dns.bind", self.dns.as_ref().map(|dns| dns.bind)),
+                ("postgres.bind", self.postgres.as_ref().map(|postgres| postgres.bind)),
+            ];
+            let bind = consul.bind;
+            for (other, _) in taken.into_iter().filter(|(_, taken)| *taken == Some(bind) && bind.port() != 0) {
+                refuse(&options::CONSUL_BIND, format!("is {bind}, as is {other}; give one of them another port"));
             }
         }
         problems
@@ -321,6 +346,15 @@ impl Reader<'_> {
         Ok(self.one(&options::POSTGRES_ENABLED, parse_bool)?.then_some(postgres))
     }
 
+    fn consul(&self) -> Result<Option<ConsulConfig>, ConfigError> {
+        let consul = ConsulConfig {
+            bind: self.one(&options::CONSUL_BIND, parse_address)?,
+            insists: self.0.get(&options::CONSUL_BIND).source != super::error::Source::Default,
+            datacenter: self.one(&options::CONSUL_DATACENTER, |text: &str| Ok::<_, String>(text.into()))?,
+        };
+        Ok(self.one(&options::CONSUL_ENABLED, parse_bool)?.then_some(consul))
+    }
+
     fn dns(&self) -> Result<Option<DnsConfig>, ConfigError> {
         let mut zones: Vec<DnsZone> = Vec::new();
         for zone in self.many(&options::DNS_ZONES, str::parse)? {
@@ -347,7 +381,7 @@ impl Reader<'_> {
 
 /// What `config` holds, as texts, for every option in the order of the file: an empty list where it holds nothing.
 pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
-    let Config { node, cluster, peers, http, socket, dns, postgres, checks, tables, log, timing } = config;
+    let Config { node, cluster, peers, http, socket, dns, postgres, consul, checks, tables, log, timing } = config;
     let one = |value: &dyn ToString| vec![value.to_string()];
     let dns_of = |text: &dyn Fn(&DnsConfig) -> String| dns.as_ref().map(text).into_iter().collect::<Vec<_>>();
     let tls = postgres.as_ref().and_then(|postgres| postgres.tls.as_ref());
@@ -370,6 +404,9 @@ pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
         "dns.ttl" => dns_of(&|dns| duration::exact(dns.ttl)),
         "dns.negative_ttl" => dns_of(&|dns| duration::exact(dns.negative_ttl)),
         "dns.workers" => dns_of(&|dns| dns.workers.to_string()),
+        "consul.enabled" => one(&consul.is_some()),
+        "consul.bind" => consul.iter().map(|consul| consul.bind.to_string()).collect(),
+        "consul.datacenter" => consul.iter().map(|consul| consul.datacenter.to_string()).collect(),
         "postgres.enabled" => one(&postgres.is_some()),
         "postgres.bind" => postgres.iter().map(|postgres| postgres.bind.to_string()).collect(),
         "postgres.read_only" => postgres.iter().map(|postgres| postgres.read_only.to_string()).collect(),

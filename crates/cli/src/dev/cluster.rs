@@ -2,7 +2,7 @@
 
 use crate::agent::checks::CheckPlan;
 use crate::agent::{Agent, Parts};
-use crate::config::{SocketConfig, SocketMode, TablesConfig};
+use crate::config::{ConsulConfig, SocketConfig, SocketMode, TablesConfig};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use whither_transport::ClusterSecret;
 const HTTP: u16 = 7601;
 const DNS: u16 = 7653;
 const POSTGRES: u16 = 7654;
+const CONSUL: u16 = 8500;
 
 /// The agents, and the directory that goes away with them.
 pub(crate) struct Cluster {
@@ -48,6 +49,11 @@ impl Cluster {
                 http: Some(loopback(if first { free(HTTP) } else { 0 })),
                 dns: Some((loopback(if first { free(DNS) } else { 0 }), dns)),
                 postgres: Some((loopback(if first { free(POSTGRES) } else { 0 }), whither_api_pg::Config::default())),
+                consul: Some(ConsulConfig {
+                    bind: loopback(if first { free(CONSUL) } else { 0 }),
+                    insists: true,
+                    datacenter: "dev".into(),
+                }),
                 checks: CheckPlan::default(),
                 tables: TablesConfig::default(),
             };

@@ -37,6 +37,8 @@ struct Running {
     dns: SocketAddr,
     /// Not with `--postgres-enabled false`.
     postgres: Option<SocketAddr>,
+    /// Not with `--consul-enabled false`.
+    consul: Option<SocketAddr>,
 }
 
 /// The program, with none of what somebody set for an agent of theirs.
@@ -110,7 +112,7 @@ impl Agent {
         command.arg("--data-dir").arg(&self.dir).arg("--secret-file").arg(&self.secret);
         let peers = self.peers.map_or_else(|| "127.0.0.1:0".to_owned(), |peers| peers.to_string());
         command.args(["--peers-bind", &peers]).args(&self.arguments);
-        for flag in ["--http-bind", "--dns-bind", "--postgres-bind"]
+        for flag in ["--http-bind", "--dns-bind", "--postgres-bind", "--consul-bind"]
             .iter()
             .filter(|flag| !self.arguments.iter().any(|one| one == *flag))
         {
@@ -173,7 +175,14 @@ impl Agent {
         let http = (!ready["http"].is_null()).then(|| address("http"));
         let socket = ready["socket"].as_str().map(PathBuf::from);
         let postgres = (!ready["postgres"].is_null()).then(|| address("postgres"));
-        self.running = Some(Running { process, node, http, socket, dns: address("dns"), postgres });
+        let consul = (!ready["consul"].is_null()).then(|| address("consul"));
+        self.running = Some(Running { process, node, http, socket, dns: address("dns"), postgres, consul });
+    }
+
+    /// Where it speaks Consul's API.
+    #[track_caller]
+    pub(crate) fn consul(&self) -> SocketAddr {
+        self.run().consul.expect("it speaks Consul's API")
     }
 
     /// Where it speaks PostgreSQL's protocol.

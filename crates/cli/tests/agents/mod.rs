@@ -1,6 +1,7 @@
 //! Agents as processes: started, signalled and asked, and never left behind.
 
 mod agent;
+pub(crate) mod clients;
 mod dns;
 mod http;
 mod server;

@@ -3,6 +3,7 @@
 mod asking;
 mod backup;
 mod checks;
+mod consul;
 mod copy;
 mod corrosion;
 mod crashes;
@@ -16,6 +17,7 @@ mod lease;
 mod pause;
 mod played;
 mod postgres;
+mod prometheus;
 mod registration;
 mod run;
 mod seed_name;

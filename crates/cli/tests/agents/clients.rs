@@ -1,0 +1,32 @@
+//! Clients that are not ours: programs on `PATH`, and libraries that `cargo xtask test` installs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Whether something is there; in CI it has to be.
+fn there(found: bool, what: &str) -> bool {
+    let in_ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
+    assert!(found || !in_ci, "CI must have {what}: `cargo xtask test` installs it");
+    if !found {
+        println!("nothing is asked: there is no {what}; `cargo xtask test` installs it");
+    }
+    found
+}
+
+/// Whether there is a program that says its version.
+pub(crate) fn has_program(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let found =
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    there(found, program)
+}
+
+/// Where a library's language is installed, if the library is.
+pub(crate) fn library(package: &str, folder: &str) -> Option<PathBuf> {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/clients");
+    let noted = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{package}-")))
+    };
+    let found = home.read_dir().is_ok_and(|mut entries| entries.any(noted));
+    there(found, package).then(|| home.join(folder))
+}
