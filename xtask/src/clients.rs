@@ -54,6 +54,18 @@ const LIBRARIES_OF_OTHERS: &[Library] = &[
         language: Language::JavaScript,
         proves: "JavaScript's clients of Consul are answered as by Consul",
     },
+    Library {
+        package: "py_eureka_client",
+        version: "0.13.3",
+        language: Language::Python,
+        proves: "Python's clients of Eureka are answered as by Eureka",
+    },
+    Library {
+        package: "eureka-js-client",
+        version: "4.5.0",
+        language: Language::JavaScript,
+        proves: "JavaScript's clients of Eureka are answered as by Eureka",
+    },
 ];
 
 /// One line per client. A test that starts one asks for it by `program`.

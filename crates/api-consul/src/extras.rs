@@ -1,18 +1,11 @@
 //! What clients of Consul say of a service beyond what an instance is here. It travels with the instance, as JSON in its meta.
 
-use crate::reply::Refused;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use whither_model::Registration;
-use whither_model::limits::META_VALUE_BYTES_MAX;
+use whither_model::{Invalid, Registration, appendix};
 
-/// The key in the meta; what does not fit in one value goes on under `consul.1`, `consul.2` and so on.
+/// The key in the meta.
 const KEY: &str = "consul";
-/// Values that it may take.
-const VALUES_MAX: usize = 8;
-
-/// A key, and what stands under it.
-type MetaEntry = (Box<str>, Box<str>);
 
 /// What is left out is as it is when nothing was said.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -71,47 +64,23 @@ pub(crate) struct ForeignNode {
 
 /// Whether a key of the meta is ours.
 pub(crate) fn is_ours(key: &str) -> bool {
-    key == KEY || key.strip_prefix(KEY).and_then(|rest| rest.strip_prefix('.')).is_some_and(|n| n.parse::<u8>().is_ok())
+    appendix::is_part_of(key, KEY)
 }
 
 impl Extras {
     /// Those of a registration; nothing if no client of Consul made it.
     pub(crate) fn of(registration: &Registration) -> Option<Self> {
-        let value =
-            |wanted: &str| registration.meta.iter().find(|(key, _)| &**key == wanted).map(|(_, value)| &**value);
-        let mut text = value(KEY)?.to_owned();
-        for number in 1..VALUES_MAX {
-            match value(&format!("{KEY}.{number}")) {
-                Some(more) => text.push_str(more),
-                None => break,
-            }
-        }
-        serde_json::from_str(&text).ok()
+        serde_json::from_str(&appendix::read(&registration.meta, KEY)?).ok()
     }
 
-    /// As entries of a meta.
+    /// Puts it in place of what `registration` has of it.
     ///
     /// # Errors
-    /// It is too much.
-    pub(crate) fn to_meta(&self) -> Result<Vec<MetaEntry>, Refused> {
+    /// It is too long.
+    pub(crate) fn put(&self, registration: &mut Registration) -> Result<(), Invalid> {
         let text = serde_json::to_string(self).unwrap_or_default();
-        let mut entries = Vec::new();
-        let mut rest = text.as_str();
-        while !rest.is_empty() {
-            if entries.len() == VALUES_MAX {
-                let most = VALUES_MAX * META_VALUE_BYTES_MAX;
-                return Err(Refused::bad(format!(
-                    "checks and tagged addresses take {} bytes; at most {most}",
-                    text.len()
-                )));
-            }
-            let end =
-                (0..=META_VALUE_BYTES_MAX.min(rest.len())).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(0);
-            let key = if entries.is_empty() { KEY.to_owned() } else { format!("{KEY}.{}", entries.len()) };
-            entries.push((key.into(), rest[..end].into()));
-            rest = &rest[end..];
-        }
-        Ok(entries)
+        registration.meta = appendix::write(&registration.meta, KEY, &text)?;
+        Ok(())
     }
 }
 
@@ -119,6 +88,7 @@ impl Extras {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+    use whither_model::limits::META_VALUE_BYTES_MAX;
 
     #[test]
     fn they_travel_in_as_many_values_as_it_takes() {
@@ -128,15 +98,16 @@ mod tests {
             ..CheckExtras::default()
         };
         let extras = Extras { id: Some("web".into()), checks: (0..20).map(check).collect(), ..Extras::default() };
-        let meta = extras.to_meta().unwrap();
-        assert!(meta.len() > 2 && meta.iter().all(|(key, value)| is_ours(key) && value.len() <= META_VALUE_BYTES_MAX));
         let (service, id) = ("web".parse().unwrap(), "web@a".parse().unwrap());
         let mut registration = Registration::new(service, id, Ipv4Addr::LOCALHOST.into());
+        registration.meta = [("consul.dc".into(), "x".into()), ("consul.9".into(), "old".into())].into();
         assert_eq!(Extras::of(&registration), None);
-        registration.meta = meta.into();
+        extras.put(&mut registration).unwrap();
+        let (ours, users): (Vec<_>, Vec<_>) = registration.meta.iter().partition(|(key, _)| is_ours(key));
+        assert!(ours.len() > 2 && ours.iter().all(|(_, value)| value.len() <= META_VALUE_BYTES_MAX));
+        assert_eq!(users.len(), 1);
         assert_eq!(Extras::of(&registration), Some(extras.clone()));
         let too_much = Extras { checks: (0..100).map(check).collect(), ..extras };
-        assert!(too_much.to_meta().is_err());
-        assert!(!is_ours("consul.dc") && !is_ours("consulate"));
+        assert!(too_much.put(&mut registration).is_err());
     }
 }

@@ -95,7 +95,7 @@ pub(crate) async fn again(
     let mut registration = found.listed.instance.registration.clone();
     let mut extras = found.extras.clone().unwrap_or_default();
     change(&mut registration, &mut extras)?;
-    registration.meta = with(&registration, &extras)?;
+    extras.put(&mut registration)?;
     registration.health = spoken(registration.health);
     registration.check()?;
     app.directory.admit_checks(std::slice::from_ref(&registration), client).map_err(|(_, bad)| bad)?;
@@ -109,14 +109,6 @@ fn spoken(health: Health) -> Health {
         Health::Silent | Health::Overdue => Health::Passing,
         said => said,
     }
-}
-
-/// The meta of users, and ours.
-fn with(registration: &Registration, extras: &Extras) -> Result<Meta, Refused> {
-    let users = registration.meta.iter().filter(|(key, _)| !crate::extras::is_ours(key)).cloned();
-    let mut meta: Vec<(Box<str>, Box<str>)> = users.chain(extras.to_meta()?).collect();
-    meta.sort_unstable();
-    Ok(meta.into())
 }
 
 /// What was read, before it meets what is there.
@@ -206,7 +198,7 @@ impl Plan {
         };
         let mut registration = Registration::new(self.service, id, self.address);
         registration.meta = self.meta;
-        registration.meta = with(&registration, &self.extras)?;
+        self.extras.put(&mut registration)?;
         registration.ports = self.ports.into();
         registration.tags = self.tags;
         registration.weight = self.weight;

@@ -2,12 +2,7 @@
 
 use crate::fields::truth;
 use crate::reply::Refused;
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::StatusCode;
-use hyper::body::Incoming;
 use serde_json::Value;
-use std::time::Duration;
 
 /// Largest body. Consul's own bound for a value in its store is 512 KiB.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -46,22 +41,6 @@ impl Query {
             Some("") => Ok(true),
             Some(value) => truth(value).ok_or_else(|| Refused::bad(format!("Invalid value for ?{name}"))),
         }
-    }
-}
-
-/// Reads a body, bounded in size and in time.
-///
-/// # Errors
-/// It is larger, slower, or breaks off.
-pub(crate) async fn body(body: Incoming, deadline: Duration) -> Result<Bytes, Refused> {
-    match tokio::time::timeout(deadline, Limited::new(body, BODY_BYTES_MAX).collect()).await {
-        Err(_) => Err(Refused::bad(format!("the body did not arrive within {deadline:?}"))),
-        Ok(Err(fault)) if fault.is::<LengthLimitError>() => {
-            let text = format!("Request body too large, max size: {BODY_BYTES_MAX} bytes");
-            Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, text))
-        }
-        Ok(Err(fault)) => Err(Refused::bad(format!("the body broke off: {fault}"))),
-        Ok(Ok(read)) => Ok(read.to_bytes()),
     }
 }
 

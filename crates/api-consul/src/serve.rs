@@ -19,9 +19,8 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
-use whither_directory::vitals::{Counter, Sample};
 use whither_directory::{Client, Directory, Index};
-use whither_doors::{Bounds, Listener, Meters, is_foreign_page};
+use whither_doors::{Answers, Bounds, Listener, Meters, is_foreign_page};
 
 /// What every request is given.
 #[derive(Debug)]
@@ -33,8 +32,7 @@ pub(crate) struct App {
     pub(crate) reports: Reports,
     /// Becomes true once, when the server stops.
     pub(crate) closing: watch::Receiver<bool>,
-    answers: [Counter; 5],
-    panics: Counter,
+    answers: Answers,
 }
 
 /// Answers on every one of `listeners` until `shutdown` completes; then lets requests finish for [`Config::drain`], and cuts what is
@@ -58,40 +56,19 @@ pub async fn serve(
         own: Own::default(),
         reports: Reports::default(),
         closing: closing.subscribe(),
-        answers: Default::default(),
-        panics: Counter::default(),
+        answers: Answers::default(),
         directory,
         config,
     });
     let meters = Arc::new(Meters::default());
     let (counted, of) = (Arc::clone(&app), Arc::clone(&meters));
-    app.directory.vitals().register(move |samples| counted.count(&of, samples));
+    app.directory.vitals().register(move |samples| {
+        samples.extend(counted.answers.samples("consul"));
+        samples.extend(of.samples("consul"));
+    });
     let bounds = Bounds { connections_max, header_read, drain };
     let surface = |client| Surface { app: Arc::clone(&app), client };
     whither_doors::serve(listeners, bounds, meters, closing, surface, shutdown).await
-}
-
-impl App {
-    fn count(&self, meters: &Meters, samples: &mut Vec<Sample>) {
-        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        samples.extend(classes.into_iter().zip(&self.answers).map(|(class, counter)| {
-            Sample::counter(
-                "consul_answers_total",
-                "Answers of the Consul API, by class of status code.",
-                counter.get(),
-            )
-            .with_label("class", class)
-        }));
-        let panics = "Requests of the Consul API that ended in a fault of this node.";
-        samples.push(Sample::counter("consul_panics_total", panics, self.panics.get()));
-        samples.extend(meters.samples("consul"));
-    }
-
-    fn answered(&self, reply: &Reply) {
-        if let Some(counter) = self.answers.get(usize::from(reply.status().as_u16() / 100).wrapping_sub(1)) {
-            counter.add(1);
-        }
-    }
 }
 
 /// A connection's requests.
@@ -112,7 +89,7 @@ impl Service<Request<Incoming>> for Surface {
         if request.method() == Method::GET
             && let Some(reply) = routes::straight(&self.app, request.uri())
         {
-            self.app.answered(&reply);
+            self.app.answers.count(reply.status());
             return Either::Left(ready(Ok(reply)));
         }
         if !request.method().is_safe() && is_foreign_page(request.headers()) {
@@ -124,11 +101,11 @@ impl Service<Request<Incoming>> for Surface {
             let answering = AssertUnwindSafe(routes::answer(&app, client, request)).catch_unwind();
             let reply = answering.await.unwrap_or_else(|_| {
                 // What panicked said so on standard error already.
-                app.panics.add(1);
+                app.answers.panicked();
                 let text = "a fault in this node ended the request; the node's log says more";
                 Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text).reply()
             });
-            app.answered(&reply);
+            app.answers.count(reply.status());
             Ok(reply)
         }))
     }

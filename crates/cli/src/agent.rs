@@ -2,11 +2,11 @@
 
 pub(crate) mod backups;
 pub(crate) mod checks;
-mod consul;
+mod foreign;
 mod schema_files;
 pub(crate) mod socket;
 
-use crate::config::{ConsulConfig, SocketConfig, TablesConfig};
+use crate::config::{ConsulConfig, EurekaConfig, SocketConfig, TablesConfig};
 use checks::{CheckPlan, Checks};
 use socket::{Place, SocketError, SocketFile};
 use std::net::SocketAddr;
@@ -33,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) postgres: Option<(SocketAddr, whither_api_pg::Config)>,
     /// Where it speaks Consul's HTTP API, and how; `None`: nowhere.
     pub(crate) consul: Option<ConsulConfig>,
+    /// Where it speaks Eureka's API; `None`: nowhere.
+    pub(crate) eureka: Option<EurekaConfig>,
     /// What it checks, and may.
     pub(crate) checks: CheckPlan,
     /// What it does for users' tables.
@@ -55,11 +57,15 @@ pub(crate) enum AgentError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Consul's HTTP API cannot listen.
+    /// Another system's API cannot listen.
     #[error(
-        "Consul's API cannot listen on {address}/tcp: {source}{owner}; choose another with --consul-bind, or --consul-enabled false"
+        "{name}'s API cannot listen on {address}/tcp: {source}{owner}; choose another with --{flag}-bind, or --{flag}-enabled false"
     )]
-    Consul {
+    Foreign {
+        /// Whose.
+        name: &'static str,
+        /// What its options begin with.
+        flag: &'static str,
         /// Where it should.
         address: SocketAddr,
         /// Who has the port, as far as that can be told.
@@ -100,13 +106,57 @@ pub(crate) struct Agent {
     api: JoinHandle<std::io::Result<()>>,
     dns: Option<whither_api_dns::Running>,
     postgres: Option<whither_api_pg::Running>,
-    consul: Option<consul::Running>,
+    consul: Option<foreign::Running>,
+    eureka: Option<foreign::Running>,
     /// Answers other nodes, also where no HTTP API listens.
     questions: JoinHandle<()>,
     checks: Checks,
     schema: Vec<PathBuf>,
     backups: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
+}
+
+/// What is bound, and answers nobody yet.
+struct Ports {
+    http: Option<tokio::net::TcpListener>,
+    dns: Option<(whither_api_dns::Bound, whither_api_dns::Config)>,
+    postgres: Option<(whither_api_pg::Bound, whither_api_pg::Config)>,
+    consul: Option<foreign::Bound>,
+    eureka: Option<foreign::Bound>,
+}
+
+impl Ports {
+    /// # Errors
+    /// One cannot be had.
+    async fn bind(
+        http: Option<SocketAddr>,
+        dns: Option<(SocketAddr, whither_api_dns::Config)>,
+        postgres: Option<(SocketAddr, whither_api_pg::Config)>,
+        consul: Option<ConsulConfig>,
+        eureka: Option<EurekaConfig>,
+    ) -> Result<Self, AgentError> {
+        let http = match http {
+            Some(address) => Some(bind_http(address).await?),
+            None => None,
+        };
+        let dns = match dns {
+            Some((address, config)) => Some((bind_dns(address, &config)?, config)),
+            None => None,
+        };
+        let postgres = match postgres {
+            Some((address, config)) => Some((bind_postgres(address, &config).await?, config)),
+            None => None,
+        };
+        let consul = match consul {
+            Some(config) => foreign::Bound::consul(config).await?,
+            None => None,
+        };
+        let eureka = match eureka {
+            Some(config) => foreign::Bound::eureka(config).await?,
+            None => None,
+        };
+        Ok(Self { http, dns, postgres, consul, eureka })
+    }
 }
 
 impl Agent {
@@ -116,26 +166,12 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]; nothing runs.
     pub(crate) async fn start(parts: Parts) -> Result<Self, AgentError> {
-        let port = match parts.http {
-            Some(address) => Some(bind_http(address).await?),
-            None => None,
-        };
         let place = parts.socket.and_then(|socket| Place::new(socket, &parts.node.data_dir));
         if let Some(place) = &place {
             place.check().await?;
         }
-        let dns = match parts.dns {
-            Some((address, config)) => Some((bind_dns(address, &config)?, config)),
-            None => None,
-        };
-        let postgres = match parts.postgres {
-            Some((address, config)) => Some((bind_postgres(address, &config).await?, config)),
-            None => None,
-        };
-        let consul = match parts.consul {
-            Some(config) => consul::Bound::new(config).await?,
-            None => None,
-        };
+        let Ports { http: port, dns, postgres, consul, eureka } =
+            Ports::bind(parts.http, parts.dns, parts.postgres, parts.consul, parts.eureka).await?;
         let node = Node::start(parts.node).await?;
         let (socket, file) = match bind_socket(place).await {
             Ok(bound) => bound.unzip(),
@@ -176,11 +212,26 @@ impl Agent {
         let postgres = postgres.filter(|_| node.directory().sql().is_some()).map(|(bound, config)| {
             whither_api_pg::serve(bound, Arc::clone(node.directory()), config, stopped(stop.subscribe()))
         });
-        let consul = consul.map(|bound| bound.serve(Arc::clone(node.directory()), stopped(stop.subscribe())));
+        let serve = |bound: foreign::Bound| bound.serve(Arc::clone(node.directory()), stopped(stop.subscribe()));
+        let (consul, eureka) = (consul.map(serve), eureka.map(serve));
         let directory = node.directory();
         let backups = parts.tables.backups.map(|plan| tokio::spawn(backups::make(Arc::clone(directory), plan)));
         let schema = parts.tables.schema;
-        Ok(Self { socket: file, node, http, api, dns, postgres, consul, questions, checks, schema, backups, stop })
+        Ok(Self {
+            socket: file,
+            node,
+            http,
+            api,
+            dns,
+            postgres,
+            consul,
+            eureka,
+            questions,
+            checks,
+            schema,
+            backups,
+            stop,
+        })
     }
 
     /// Begins to make the tables what the schema files say, if there are any.
@@ -221,7 +272,12 @@ impl Agent {
 
     /// Where it speaks Consul's HTTP API.
     pub(crate) fn consul(&self) -> Option<SocketAddr> {
-        self.consul.as_ref().map(consul::Running::local_addr)
+        self.consul.as_ref().map(foreign::Running::local_addr)
+    }
+
+    /// Where it speaks Eureka's API.
+    pub(crate) fn eureka(&self) -> Option<SocketAddr> {
+        self.eureka.as_ref().map(foreign::Running::local_addr)
     }
 
     /// Waits until the node ends on its own, which it does only when it must not go on.
@@ -252,8 +308,8 @@ impl Agent {
         if let Some(postgres) = self.postgres {
             postgres.stop().await;
         }
-        if let Some(consul) = self.consul {
-            consul.stop().await;
+        for foreign in self.consul.into_iter().chain(self.eureka) {
+            foreign.stop().await;
         }
         drop(self.questions.await);
         node

@@ -25,7 +25,7 @@ pub(crate) use environment::hostname;
 pub(crate) use error::ConfigError;
 pub(crate) use overrides::Overrides;
 pub(crate) use postgres::PostgresConfig;
-pub(crate) use resolved::{Config, ConsulConfig, LogConfig, describe};
+pub(crate) use resolved::{Config, ConsulConfig, EurekaConfig, LogConfig, describe};
 pub(crate) use socket::{SOCKET_PATH_BYTES_MAX, SocketConfig, SocketMode, fits_socket};
 pub(crate) use tables::TablesConfig;
 pub(crate) use values::{LogFormat, Seed, SeedHost};

@@ -2,13 +2,15 @@
 //!
 //! A surface is a hyper service for each connection; nothing here knows a path.
 
+mod body;
 mod limits;
 mod listener;
 mod meters;
 mod origin;
 mod serve;
 
+pub use body::{BodyFault, read_body};
 pub use listener::Listener;
-pub use meters::{Gauge, Meters};
+pub use meters::{Answers, Gauge, Meters};
 pub use origin::is_foreign_page;
 pub use serve::{Bounds, serve};

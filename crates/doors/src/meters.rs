@@ -13,6 +13,41 @@ pub struct Meters {
     pub(crate) accept_failures: Counter,
 }
 
+/// What was answered over one surface.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// By the first digit of their status code.
+    classes: [Counter; 5],
+    panics: Counter,
+}
+
+impl Answers {
+    /// One more.
+    pub fn count(&self, status: hyper::StatusCode) {
+        if let Some(counter) = self.classes.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {
+            counter.add(1);
+        }
+    }
+
+    /// A request ended in a fault of this node.
+    pub fn panicked(&self) {
+        self.panics.add(1);
+    }
+
+    /// As samples of the surface called `surface`.
+    pub fn samples(&self, surface: &str) -> impl Iterator<Item = Sample> {
+        let about = "Answers of other surfaces than the native API, by surface and class of status code.";
+        let panics = "Requests over other surfaces than the native API that ended in a fault of this node.";
+        let classes =
+            ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(&self.classes).map(move |(class, counter)| {
+                Sample::counter("surface_answers_total", about, counter.get())
+                    .with_label("answers", format!("{surface}-{class}"))
+            });
+        let panics = Sample::counter("surface_panics_total", panics, self.panics.get()).with_label("surface", surface);
+        classes.chain([panics]).collect::<Vec<_>>().into_iter()
+    }
+}
+
 /// A number that goes up and down.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicUsize);

@@ -5,6 +5,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod appendix;
 pub mod check;
 pub mod command;
 pub mod delta;

@@ -58,9 +58,9 @@ pub(crate) async fn answer(app: &App, client: Client, request: Request<Incoming>
         let refused = Refused { allow: Some(known.allow), ..Refused::new(StatusCode::METHOD_NOT_ALLOWED, text) };
         return refused.reply();
     }
-    let read = request::body(body, app.config.body_read).await;
+    let read = whither_doors::read_body(body, request::BODY_BYTES_MAX, app.config.body_read).await;
     let outcome = match read {
-        Err(refused) => Err(refused),
+        Err(fault) => Err(Refused::new(fault.status(), fault.to_string())),
         Ok(body) => {
             let query = Query::parse(head.uri.query());
             let asked = Asked { app, client, query, rest: decoded(rest), body };

@@ -23,7 +23,7 @@ use whither_transport::ClusterSecret;
 
 When it serves, a new node after its first exchange with the cluster (or two seconds),
 it prints one line on standard output:
-  ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"socket\":…,\"dns\":…,\"postgres\":…,\"consul\":…}
+  ready {\"node\":…,\"name\":…,\"peers\":…,\"http\":…,\"socket\":…,\"dns\":…,\"postgres\":…,\"consul\":…,\"eureka\":…}
 The socket is a file: `--agent unix:PATH` asks it, without a port, DNS or a peer.
 SIGTERM and SIGINT stop it politely: peers hear a goodbye, its instances stay as they
 are for a minute and last known after that. `whither leave` takes them along.
@@ -114,6 +114,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         dns,
         postgres,
         consul: config.consul,
+        eureka: config.eureka,
         checks,
         tables: config.tables,
     })
@@ -229,6 +230,7 @@ fn announce(agent: &Agent) -> anyhow::Result<()> {
         "dns": agent.dns().map(|address| address.to_string()),
         "postgres": agent.postgres().map(|address| address.to_string()),
         "consul": agent.consul().map(|address| address.to_string()),
+        "eureka": agent.eureka().map(|address| address.to_string()),
     });
     tracing::info!(
         http = agent.http().map(tracing::field::display),
@@ -236,6 +238,7 @@ fn announce(agent: &Agent) -> anyhow::Result<()> {
         dns = agent.dns().map(tracing::field::display),
         postgres = agent.postgres().map(tracing::field::display),
         consul = agent.consul().map(tracing::field::display),
+        eureka = agent.eureka().map(tracing::field::display),
         "serving"
     );
     let mut out = std::io::stdout();

@@ -130,6 +130,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         "Consul",
         "Consul's HTTP API, for whoever speaks it: Prometheus, Traefik, libraries of many languages.",
     ),
+    section("eureka", "Eureka", "Eureka's API, for whoever speaks it: Spring, and libraries of many languages."),
     section("checks", "Checks", "How it finds out whether what registered with it works."),
     section("tables", "Tables", "What is done for your tables."),
     section("log", "Log", "What it writes to standard error."),
@@ -311,6 +312,19 @@ options! {
     CONSUL_DATACENTER = Opt {
         key: "consul.datacenter", flag: "consul-datacenter", kind: Kind::Place("datacenter"), preset: Preset::Fixed("dc1"), example: "",
         help: "What its clients are told that this datacentre is called", more: "",
+    };
+    /// `eureka.enabled`
+    EUREKA_ENABLED = Opt {
+        key: "eureka.enabled", flag: "eureka-enabled", kind: Kind::Bool, preset: Preset::Fixed("true"), example: "",
+        help: "Whether it speaks Eureka's API",
+        more: "Where a Eureka server has the port already, and no other was named here, the agent says so and does without.",
+    };
+    /// `eureka.bind`
+    EUREKA_BIND = Opt {
+        key: "eureka.bind", flag: "eureka-bind", kind: Kind::Address, preset: Preset::Fixed("127.0.0.1:8761"),
+        example: "",
+        help: "Where it speaks Eureka's API, TCP",
+        more: "It is neither encrypted nor does it ask who calls: whoever reaches it may register and deregister.",
     };
     /// `checks.allow`
     CHECKS_ALLOW = Opt {

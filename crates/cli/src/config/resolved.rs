@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) postgres: Option<PostgresConfig>,
     /// Consul's HTTP API; `None`: switched off.
     pub(crate) consul: Option<ConsulConfig>,
+    /// Eureka's API; `None`: switched off.
+    pub(crate) eureka: Option<EurekaConfig>,
     /// How it finds out whether what registered with it works.
     pub(crate) checks: ChecksConfig,
     /// What is done for users' tables.
@@ -96,6 +98,15 @@ pub(crate) struct ConsulConfig {
     pub(crate) insists: bool,
     /// What its clients are told that this datacentre is called.
     pub(crate) datacenter: Box<str>,
+}
+
+/// Eureka's API on a port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct EurekaConfig {
+    /// Where it listens, TCP. Port 0: the system chooses.
+    pub(crate) bind: SocketAddr,
+    /// Whether somebody named that address. Otherwise whoever has it already may keep it.
+    pub(crate) insists: bool,
 }
 
 /// DNS.
@@ -162,6 +173,7 @@ impl Config {
             dns: reader.dns()?,
             postgres: reader.postgres()?,
             consul: reader.consul()?,
+            eureka: reader.eureka()?,
             checks: reader.checks()?,
             tables: reader.tables()?,
             log: LogConfig {
@@ -222,15 +234,20 @@ impl Config {
                 refuse(&options::POSTGRES_BIND, format!("is {bind}, as is {other}; give one of them another port"));
             }
         }
-        if let Some(consul) = &self.consul {
-            let taken = [
-                ("http.bind", self.http.as_ref().map(|http| http.bind)),
-                ("dns.bind", self.dns.as_ref().map(|dns| dns.bind)),
-                ("postgres.bind", self.postgres.as_ref().map(|postgres| postgres.bind)),
-            ];
-            let bind = consul.bind;
-            for (other, _) in taken.into_iter().filter(|(_, taken)| *taken == Some(bind) && bind.port() != 0) {
-                refuse(&options::CONSUL_BIND, format!("is {bind}, as is {other}; give one of them another port"));
+        let own = [
+            ("http.bind", self.http.as_ref().map(|http| http.bind)),
+            ("dns.bind", self.dns.as_ref().map(|dns| dns.bind)),
+            ("postgres.bind", self.postgres.as_ref().map(|postgres| postgres.bind)),
+            ("consul.bind", self.consul.as_ref().map(|consul| consul.bind)),
+        ];
+        let foreign = [
+            (&options::CONSUL_BIND, self.consul.as_ref().map(|consul| consul.bind), &own[..3]),
+            (&options::EUREKA_BIND, self.eureka.as_ref().map(|eureka| eureka.bind), &own[..]),
+        ];
+        for (opt, bind, others) in foreign {
+            let Some(bind) = bind.filter(|bind| bind.port() != 0) else { continue };
+            for (other, _) in others.iter().filter(|(_, taken)| *taken == Some(bind)) {
+                refuse(opt, format!("is {bind}, as is {other}; give one of them another port"));
             }
         }
         problems
@@ -355,6 +372,14 @@ impl Reader<'_> {
         Ok(self.one(&options::CONSUL_ENABLED, parse_bool)?.then_some(consul))
     }
 
+    fn eureka(&self) -> Result<Option<EurekaConfig>, ConfigError> {
+        let eureka = EurekaConfig {
+            bind: self.one(&options::EUREKA_BIND, parse_address)?,
+            insists: self.0.get(&options::EUREKA_BIND).source != super::error::Source::Default,
+        };
+        Ok(self.one(&options::EUREKA_ENABLED, parse_bool)?.then_some(eureka))
+    }
+
     fn dns(&self) -> Result<Option<DnsConfig>, ConfigError> {
         let mut zones: Vec<DnsZone> = Vec::new();
         for zone in self.many(&options::DNS_ZONES, str::parse)? {
@@ -381,7 +406,8 @@ impl Reader<'_> {
 
 /// What `config` holds, as texts, for every option in the order of the file: an empty list where it holds nothing.
 pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
-    let Config { node, cluster, peers, http, socket, dns, postgres, consul, checks, tables, log, timing } = config;
+    let Config { node, cluster, peers, http, socket, dns, postgres, consul, eureka, checks, tables, log, timing } =
+        config;
     let one = |value: &dyn ToString| vec![value.to_string()];
     let dns_of = |text: &dyn Fn(&DnsConfig) -> String| dns.as_ref().map(text).into_iter().collect::<Vec<_>>();
     let tls = postgres.as_ref().and_then(|postgres| postgres.tls.as_ref());
@@ -404,6 +430,8 @@ pub(crate) fn describe(config: &Config) -> Vec<(&'static Opt, Vec<String>)> {
         "dns.ttl" => dns_of(&|dns| duration::exact(dns.ttl)),
         "dns.negative_ttl" => dns_of(&|dns| duration::exact(dns.negative_ttl)),
         "dns.workers" => dns_of(&|dns| dns.workers.to_string()),
+        "eureka.enabled" => one(&eureka.is_some()),
+        "eureka.bind" => eureka.iter().map(|eureka| eureka.bind.to_string()).collect(),
         "consul.enabled" => one(&consul.is_some()),
         "consul.bind" => consul.iter().map(|consul| consul.bind.to_string()).collect(),
         "consul.datacenter" => consul.iter().map(|consul| consul.datacenter.to_string()).collect(),

@@ -157,7 +157,7 @@ fn unknown_names_are_met_with_the_nearest_one() {
     );
     assert_eq!(
         problem("[gossip]"),
-        "whither.toml:4: gossip: is not a section; expected node, cluster, peers, http, dns, postgres, consul, checks, tables, log, membership, sync, store"
+        "whither.toml:4: gossip: is not a section; expected node, cluster, peers, http, dns, postgres, consul, eureka, checks, tables, log, membership, sync, store"
     );
     assert_eq!(
         resolve("data_dir = \"/x\"").unwrap_err(),
@@ -331,7 +331,7 @@ fn what_is_described_resolves_to_the_same() {
     let text = "[cluster]\nsecret_file = \"s\"\njoin = [\"a\", \"[::1]:9\"]\n[peers]\nadvertise = \"10.0.0.7:1\"\n\
                 [dns]\nzones = [\"Example.\", \"x.y\"]\nttl = \"1s\"\n[sync]\ninterval = \"1500ms\"\n\
                 [checks]\nallow = [\"10.0.0.0/8\"]\nroots = \"r\"\n\
-                [postgres]\ntls_cert = \"c\"\ntls_key = \"k\"\n[consul]\nbind = \"127.0.0.1:8500\"\n[tables]\nschema = [\"a\", \"b.sql\"]\nbackup_dir = \"d\"\nbackup_every = \"6h\"\n";
+                [postgres]\ntls_cert = \"c\"\ntls_key = \"k\"\n[consul]\nbind = \"127.0.0.1:8500\"\n[eureka]\nbind = \"127.0.0.1:8761\"\n[tables]\nschema = [\"a\", \"b.sql\"]\nbackup_dir = \"d\"\nbackup_every = \"6h\"\n";
     let config = resolve(text).unwrap();
     let described = describe(&config);
     let flags = described.iter().fold(Overrides::default(), |flags, (opt, texts)| {

@@ -2,7 +2,7 @@
 
 use crate::agent::checks::CheckPlan;
 use crate::agent::{Agent, Parts};
-use crate::config::{ConsulConfig, SocketConfig, SocketMode, TablesConfig};
+use crate::config::{ConsulConfig, EurekaConfig, SocketConfig, SocketMode, TablesConfig};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ const HTTP: u16 = 7601;
 const DNS: u16 = 7653;
 const POSTGRES: u16 = 7654;
 const CONSUL: u16 = 8500;
+const EUREKA: u16 = 8761;
 
 /// The agents, and the directory that goes away with them.
 pub(crate) struct Cluster {
@@ -54,6 +55,7 @@ impl Cluster {
                     insists: true,
                     datacenter: "dev".into(),
                 }),
+                eureka: Some(EurekaConfig { bind: loopback(if first { free(EUREKA) } else { 0 }), insists: true }),
                 checks: CheckPlan::default(),
                 tables: TablesConfig::default(),
             };

@@ -39,6 +39,8 @@ struct Running {
     postgres: Option<SocketAddr>,
     /// Not with `--consul-enabled false`.
     consul: Option<SocketAddr>,
+    /// Not with `--eureka-enabled false`.
+    eureka: Option<SocketAddr>,
 }
 
 /// The program, with none of what somebody set for an agent of theirs.
@@ -112,7 +114,7 @@ impl Agent {
         command.arg("--data-dir").arg(&self.dir).arg("--secret-file").arg(&self.secret);
         let peers = self.peers.map_or_else(|| "127.0.0.1:0".to_owned(), |peers| peers.to_string());
         command.args(["--peers-bind", &peers]).args(&self.arguments);
-        for flag in ["--http-bind", "--dns-bind", "--postgres-bind", "--consul-bind"]
+        for flag in ["--http-bind", "--dns-bind", "--postgres-bind", "--consul-bind", "--eureka-bind"]
             .iter()
             .filter(|flag| !self.arguments.iter().any(|one| one == *flag))
         {
@@ -176,7 +178,14 @@ impl Agent {
         let socket = ready["socket"].as_str().map(PathBuf::from);
         let postgres = (!ready["postgres"].is_null()).then(|| address("postgres"));
         let consul = (!ready["consul"].is_null()).then(|| address("consul"));
-        self.running = Some(Running { process, node, http, socket, dns: address("dns"), postgres, consul });
+        let eureka = (!ready["eureka"].is_null()).then(|| address("eureka"));
+        self.running = Some(Running { process, node, http, socket, dns: address("dns"), postgres, consul, eureka });
+    }
+
+    /// Where it speaks Eureka's API.
+    #[track_caller]
+    pub(crate) fn eureka(&self) -> SocketAddr {
+        self.run().eureka.expect("it speaks Eureka's API")
     }
 
     /// Where it speaks Consul's API.

@@ -1,5 +1,7 @@
 //! Clients that are not ours: programs on `PATH`, and libraries that `cargo xtask test` installs.
 
+use super::{Agent, Cluster};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -29,4 +31,16 @@ pub(crate) fn library(package: &str, folder: &str) -> Option<PathBuf> {
     };
     let found = home.read_dir().is_ok_and(|mut entries| entries.any(noted));
     there(found, package).then(|| home.join(folder))
+}
+
+/// A client in another language is given the ports of two agents, and says by its exit code whether it was answered as it expects.
+#[track_caller]
+pub(crate) fn run(command: &mut Command, script: &str, surface: impl Fn(&Agent) -> SocketAddr) {
+    let cluster = Cluster::of(&["a", "b"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories").join(script);
+    command.arg(script).args(cluster.agents().iter().map(|agent| surface(agent).port().to_string()));
+    let output = command.stdin(Stdio::null()).output().expect("the client runs");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", said(&output.stdout), said(&output.stderr));
+    assert_eq!(said(&output.stdout).trim(), "done");
 }

@@ -78,7 +78,7 @@ impl Server {
         run.args(["--port", &address.port().to_string()]).args(*options);
         run.args(["--", "sh", "-c", SCRIPT, env!("CARGO_BIN_EXE_whither"), "agent", "--name", id]);
         run.args(["--http-bind", &address.to_string(), "--peers-bind", "127.0.0.1:0", "--dns-enabled", "false"]);
-        run.args(["--postgres-enabled", "false", "--consul-enabled", "false"]);
+        run.args(["--postgres-enabled", "false", "--consul-enabled", "false", "--eureka-enabled", "false"]);
         run.arg("--data-dir").arg(dir);
         let words = File::options().create(true).append(true).open(&log).expect("a log file");
         let mut run = Process::spawn(run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words));

@@ -6,8 +6,7 @@ use crate::agents::{Agent, Answer, Cluster, SOON, clients, eventually, exchange}
 use recorded::Recorded;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 const ALL: &str = include_str!("consul/recorded.txt");
@@ -47,29 +46,17 @@ fn what_consul_answered_is_answered_alike_but_for_what_the_page_says() {
     assert!(alike.is_empty(), "these are answered alike, and the page says otherwise: {alike:?}");
 }
 
-/// A client of Consul in another language says by its exit code whether it was answered as it expects.
-#[track_caller]
-fn run_client(command: &mut Command, script: &str) {
-    let cluster = Cluster::of(&["a", "b"]);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories/consul").join(script);
-    command.arg(script).args(cluster.agents().iter().map(|agent| agent.consul().port().to_string()));
-    let output = command.stdin(Stdio::null()).output().expect("the client runs");
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", said(&output.stdout), said(&output.stderr));
-    assert_eq!(said(&output.stdout).trim(), "done");
-}
-
 #[test]
 fn py_consul_is_answered_as_by_consul() {
     if let Some(python) = clients::library("py-consul", "python/bin/python") {
-        run_client(&mut Command::new(python), "client.py");
+        clients::run(&mut Command::new(python), "consul/client.py", Agent::consul);
     }
 }
 
 #[test]
 fn the_consul_package_of_npm_is_answered_as_by_consul() {
     if let Some(modules) = clients::library("consul", "javascript/node_modules") {
-        run_client(Command::new("node").env("NODE_PATH", modules), "client.js");
+        clients::run(Command::new("node").env("NODE_PATH", modules), "consul/client.js", Agent::consul);
     }
 }
 

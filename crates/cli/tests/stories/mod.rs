@@ -11,6 +11,7 @@ mod death;
 mod deploy;
 mod disk;
 mod doctor;
+mod eureka;
 mod goodbye;
 mod lag;
 mod lease;

@@ -14,7 +14,9 @@ fn configuration(title: &str, agent: &Agent) -> String {
     let section = PAGE.split("\n## ").find(|section| section.starts_with(title)).expect("the page has the section");
     let text =
         section.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has a configuration");
-    text.replace("127.0.0.1:7601", &agent.http().to_string()).replace("15s", "1s")
+    text.replace("127.0.0.1:7601", &agent.http().to_string())
+        .replace("127.0.0.1:8761", &agent.eureka().to_string())
+        .replace("15s", "1s")
 }
 
 struct Prometheus {
@@ -83,4 +85,18 @@ fn prometheus_finds_over_http_sd_what_comes_drains_and_goes() {
     prometheus.await_targets("one drains", label, &["prod/recos r1 draining", "default/web w1 passing"]);
     cluster[0].ask("DELETE /v1/services/prod/recos/instances/r1", "").expect(&[200]);
     prometheus.await_targets("one is gone", label, &["default/web w1 passing"]);
+}
+
+#[test]
+fn prometheus_finds_over_eureka_sd_what_anybody_registered() {
+    if !clients::has_program("prometheus") {
+        return;
+    }
+    let cluster = Cluster::of(&["a"]);
+    let prometheus = Prometheus::start(&cluster, &configuration("eureka_sd", &cluster[0]));
+    cluster[0].register("prod/recos", "r1", r#"{"address":"127.0.0.1","port":9}"#);
+    let label = |target: &Value| format!("{} {}", text(&target["labels"]["job"]), text(&target["labels"]["instance"]));
+    prometheus.await_targets("it is found", label, &["RECOS.PROD r1"]);
+    cluster[0].ask("DELETE /v1/services/prod/recos/instances/r1", "").expect(&[200]);
+    prometheus.await_targets("it is gone", label, &[]);
 }
