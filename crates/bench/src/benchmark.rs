@@ -1,5 +1,6 @@
 //! All benchmarks, by name.
 
+mod consul;
 mod death;
 mod dns;
 mod join;
@@ -29,7 +30,7 @@ pub(crate) struct Benchmark {
 }
 
 /// Every benchmark, in the order in which `all` runs them.
-pub(crate) const ALL: [Benchmark; 11] = [
+pub(crate) const ALL: [Benchmark; 12] = [
     limits::BENCHMARK,
     propagate::BENCHMARK,
     session::BENCHMARK,
@@ -41,6 +42,7 @@ pub(crate) const ALL: [Benchmark; 11] = [
     memory::BENCHMARK,
     join::BENCHMARK,
     tables::BENCHMARK,
+    consul::BENCHMARK,
 ];
 
 /// What may be asked for.

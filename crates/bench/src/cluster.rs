@@ -32,6 +32,7 @@ struct ReadyLine {
     http: SocketAddr,
     socket: Option<PathBuf>,
     dns: SocketAddr,
+    consul: SocketAddr,
 }
 
 /// An agent that serves. Killed when dropped.
@@ -49,6 +50,8 @@ pub(crate) struct Agent {
     pub(crate) socket: Option<PathBuf>,
     /// Its DNS.
     pub(crate) dns: SocketAddr,
+    /// Its Consul API.
+    pub(crate) consul: SocketAddr,
 }
 
 /// What of an agent's health matters here.
@@ -143,7 +146,7 @@ impl Cluster {
         }
         command.args(["agent", "--name", &name, "--log-level", "warn"]);
         command.arg("--data-dir").arg(&data_dir).arg("--secret-file").arg(self.scratch.path().join("cluster.secret"));
-        for flag in ["--peers-bind", "--http-bind", "--dns-bind", "--postgres-bind", "--consul-bind"] {
+        for flag in ["--peers-bind", "--http-bind", "--dns-bind", "--postgres-bind", "--consul-bind", "--eureka-bind"] {
             command.args([flag, "127.0.0.1:0"]);
         }
         if let Some(first) = self.agents.first() {
@@ -152,9 +155,9 @@ impl Cluster {
         let started = Instant::now();
         let process = Process::start(&mut command, format!("agent {name}"))?;
         let line = process.ready(START)?;
-        let ReadyLine { peers, http, socket, dns } =
+        let ReadyLine { peers, http, socket, dns, consul } =
             serde_json::from_str(&line).with_context(|| format!("agent {name} is ready in other words: {line:?}"))?;
-        self.agents.push(Agent { process, data_dir, started, peers, http, socket, dns });
+        self.agents.push(Agent { process, data_dir, started, peers, http, socket, dns, consul });
         Ok(())
     }
 
