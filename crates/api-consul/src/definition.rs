@@ -30,6 +30,11 @@ impl Defined {
     }
 }
 
+/// What the agent calls a check with this id.
+pub(crate) fn run_name(id: &str) -> &str {
+    &id[..id.floor_char_boundary(check::NAME_BYTES_MAX)]
+}
+
 /// Reads a definition. `id` and `name`: what it is called if it does not say; `own`: hosts that are the service's own.
 ///
 /// # Errors
@@ -83,8 +88,7 @@ pub(crate) fn define(fields: Fields<'_>, id: String, name: String, own: &[String
         _ => "grpc".into(),
     };
     let pace = pace(fields, interval, status.unwrap_or(Health::Critical))?;
-    let name = &extras.id[..extras.id.floor_char_boundary(check::NAME_BYTES_MAX)];
-    let run = Some(Check { name: name.into(), probe, pace });
+    let run = Some(Check { name: run_name(&extras.id).into(), probe, pace });
     Ok(Defined { extras, run, port: Some(port), status, remove_after })
 }
 

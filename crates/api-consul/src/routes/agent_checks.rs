@@ -39,7 +39,7 @@ fn all(asked: &Asked<'_>) -> reply::Reply {
         let runs = app.directory.check_reports(&registration.service, &registration.id);
         for mut check in app.frame.own_checks(entry) {
             let report = app.reports.get(&check.id);
-            let run = runs.iter().find(|run| check.id.starts_with(&*run.name));
+            let run = runs.iter().find(|run| *run.name == *definition::run_name(&check.id));
             if let Some(report) = report {
                 check.output = Cow::Owned(report.output.into());
             } else if let Some(run) = run {
@@ -117,7 +117,7 @@ async fn deregister(asked: &Asked<'_>) -> Outcome {
     register::again(asked.app, &found, asked.client, |registration, extras| {
         extras.checks.retain(|check| &*check.id != id);
         let upkeep = registration.upkeep.as_deref().cloned().unwrap_or_default();
-        let checks = upkeep.checks.iter().filter(|check| !id.starts_with(&*check.name)).cloned().collect();
+        let checks = upkeep.checks.iter().filter(|check| *check.name != *definition::run_name(id)).cloned().collect();
         let upkeep = Upkeep { checks, ..upkeep };
         registration.upkeep = (!upkeep.is_empty()).then(|| Arc::new(upkeep));
         let leases = extras.checks.iter().filter_map(|check| check.ttl);

@@ -17,9 +17,13 @@ fn there(found: bool, what: &str) -> bool {
 
 /// Whether there is a program that says its version.
 pub(crate) fn has_program(program: &str) -> bool {
+    has_program_that(program, "--version")
+}
+
+/// The same of one that is asked for its version in another way.
+pub(crate) fn has_program_that(program: &str, version: &str) -> bool {
     let mut command = Command::new(program);
-    let found =
-        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let found = command.arg(version).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     there(found, program)
 }
 

@@ -2,7 +2,7 @@
 
 mod recorded;
 
-use crate::agents::{Agent, Answer, Cluster, SOON, clients, eventually, exchange};
+use crate::agents::{Agent, Answer, Cluster, SOON, Site, clients, eventually, exchange};
 use recorded::Recorded;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -140,4 +140,41 @@ fn what_is_registered_by_name_alone_on_each_node_is_one_service_of_all() {
     assert_eq!(ask(&cluster[0], "GET /v1/health/service/web", "").json().as_array().map(Vec::len), Some(2));
     let services = ask(&cluster[0], "GET /v1/agent/services", "").json();
     assert_eq!(services["Web"]["Service"], "api", "{services}");
+}
+
+#[test]
+fn checks_that_clients_of_consul_define_are_run_and_known_everywhere() {
+    let cluster = Cluster::of(&["a", "b"]);
+    let site = Site::start(200);
+    let body = |port: u16| {
+        format!(
+            r#"{{"Name":"probed","ID":"p1","Address":"127.0.0.1","Port":{port},"Checks":[
+                {{"HTTP":"http://localhost:{port}/","Interval":"100ms"}},{{"TCP":"127.0.0.1:{port}","Interval":"100ms"}}]}}"#
+        )
+    };
+    ask(&cluster[0], "PUT /v1/agent/service/register", &body(site.port())).expect(&[200]);
+    let passing = |count: usize| {
+        eventually("its checks are known", SOON, || {
+            let answer = ask(&cluster[1], "GET /v1/health/service/probed?passing", "").json();
+            if answer.as_array().map(Vec::len) == Some(count) { Ok(()) } else { Err(answer.to_string()) }
+        });
+    };
+    passing(1);
+    let checks = ask(&cluster[0], "GET /v1/agent/checks", "").json();
+    assert_eq!(
+        (&checks["service:p1:1"]["Type"], &checks["service:p1:2"]["Type"]),
+        (&"http".into(), &"tcp".into()),
+        "{checks}"
+    );
+    assert_eq!(checks["service:p1:2"]["Status"], "passing", "{checks}");
+    drop(site);
+    passing(0);
+    let health = ask(&cluster[0], "GET /v1/agent/health/service/id/p1?format=text", "").expect(&[503]);
+    assert_eq!(health.body, "critical");
+    // One of them goes, and somebody else's address is never asked.
+    ask(&cluster[0], "PUT /v1/agent/check/deregister/service%3Ap1%3A2", "").expect(&[200]);
+    assert!(ask(&cluster[0], "GET /v1/agent/checks", "").json().get("service:p1:2").is_none());
+    let foreign = r#"{"Name":"x","Port":1,"Check":{"HTTP":"http://169.254.169.254/","Interval":"1s"}}"#;
+    let refused = ask(&cluster[0], "PUT /v1/agent/service/register", foreign).expect(&[400]);
+    assert!(refused.body.contains("is not the service's own address"), "{}", refused.body);
 }

@@ -13,6 +13,7 @@ mod disk;
 mod doctor;
 mod eureka;
 mod goodbye;
+mod haproxy_dns;
 mod lag;
 mod lease;
 mod pause;
