@@ -12,6 +12,7 @@ mod routes;
 mod said;
 mod serve;
 mod show;
+mod whole;
 mod xml;
 
 pub use config::Config;

@@ -87,7 +87,12 @@ impl Form {
     }
 
     fn reply(self, body: Vec<u8>) -> Reply {
-        let mut reply = Reply::new(Full::new(body.into()));
+        self.marked(Full::new(body.into()))
+    }
+
+    /// An answer in this form that is encoded already.
+    pub(crate) fn marked(self, body: Full<Bytes>) -> Reply {
+        let mut reply = Reply::new(body);
         let kind = match self {
             Self::Json => "application/json",
             Self::Xml => "application/xml",
@@ -98,8 +103,13 @@ impl Form {
 
     /// Services, with the hash code of all there are.
     pub(crate) fn applications(self, applications: &[Application], all: &str) -> Reply {
+        self.reply(self.encoded(applications, all))
+    }
+
+    /// The same, without what makes it an answer.
+    pub(crate) fn encoded(self, applications: &[Application], all: &str) -> Vec<u8> {
         match self {
-            Self::Json => self.json(&json!({
+            Self::Json => to_json(&json!({
                 "applications": {
                     "versions__delta": "1",
                     "apps__hashcode": all,
@@ -113,7 +123,7 @@ impl Form {
                 xml.text("apps__hashcode", all);
                 applications.iter().for_each(|application| application_xml(&mut xml, application));
                 xml.close("applications");
-                self.reply(xml.done())
+                xml.done()
             }
         }
     }
@@ -146,8 +156,13 @@ impl Form {
     }
 
     fn json(self, value: &Value) -> Reply {
-        self.reply(serde_json::to_vec(value).unwrap_or_default())
+        self.reply(to_json(value))
     }
+}
+
+fn to_json(value: &Value) -> Vec<u8> {
+    // What is serialized here has no keys but texts, and cannot fail.
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 fn application_json(application: &Application) -> Value {

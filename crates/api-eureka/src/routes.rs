@@ -5,7 +5,7 @@ use crate::register;
 use crate::reply::{self, Form, Refused, Reply};
 use crate::said::Said;
 use crate::serve::App;
-use crate::show::{self, Application, Instance, hash_code};
+use crate::show::{self, Application, Instance};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
@@ -57,9 +57,10 @@ pub(crate) async fn answer(app: &App, client: Client, request: Request<Incoming>
 impl Asked<'_> {
     async fn answer(&self, method: &Method, parts: &[&str]) -> Outcome {
         match (method.as_str(), parts) {
-            ("GET", ["apps"]) => Ok(self.form.everything(&self.all())),
+            ("GET", ["apps"]) => Ok(self.app.whole.reply(&self.app.directory, self.form)),
             ("GET", ["apps", "delta"]) => {
-                Ok(self.form.applications(&self.app.recent.applications(), &hash_code(&self.all())))
+                let all = self.app.whole.hash(&self.app.directory, self.form);
+                Ok(self.form.applications(&self.app.recent.applications(), &all))
             }
             ("GET", ["apps", app]) => self.application(app),
             ("GET", ["apps", app, id]) => {

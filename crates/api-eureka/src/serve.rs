@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::recent::Recent;
 use crate::reply::{Refused, Reply};
 use crate::routes;
+use crate::whole::Whole;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::Full;
@@ -26,6 +27,7 @@ pub(crate) struct App {
     pub(crate) directory: Arc<Directory>,
     pub(crate) config: Config,
     pub(crate) recent: Arc<Recent>,
+    pub(crate) whole: Whole,
     answers: Answers,
 }
 
@@ -43,7 +45,7 @@ pub async fn serve(
     let Config { connections_max, header_read, drain, .. } = config;
     let recent = Arc::new(Recent::default());
     let following = tokio::spawn(Arc::clone(&recent).follow(Arc::clone(&directory)));
-    let app = Arc::new(App { directory, config, recent, answers: Answers::default() });
+    let app = Arc::new(App { directory, config, recent, whole: Whole::default(), answers: Answers::default() });
     let meters = Arc::new(Meters::default());
     let (counted, of) = (Arc::clone(&app), Arc::clone(&meters));
     app.directory.vitals().register(move |samples| {
