@@ -1,6 +1,6 @@
 //! What clients report of a `ttl` is kept until they report again.
 
-use crate::extras::CheckExtras;
+use crate::extras::{CheckExtras, Extras};
 use crate::own::Found;
 use crate::reply::Refused;
 use crate::serve::App;
@@ -81,13 +81,19 @@ pub(crate) async fn report(app: &App, id: &str, health: Health, output: &str) ->
                     let counts = Duration::from_millis(check.ttl.unwrap_or(0));
                     overdue |= now.duration_since(report.at) > counts;
                 }
-                // Of before this agent started: it was as the instance is.
-                None if &*check.id != id => worst = worst.max(assumed(&found)),
+                // Of before this agent started: it was as the instance is, and has to be reported on from now on.
+                None if &*check.id != id => {
+                    let report = Report { health: assumed(&found), output: Box::default(), at: now };
+                    worst = worst.max(report.health);
+                    if all.len() < REPORTS_MAX {
+                        all.insert(check.id.clone(), report);
+                    }
+                }
                 None => worst = worst.max(health),
             }
         }
     }
-    if overdue {
+    if overdue && worst != Health::Critical {
         // Another one of its checks is not reported on: the lease, which stands for all of them, runs out.
         return Ok(());
     }
@@ -95,6 +101,21 @@ pub(crate) async fn report(app: &App, id: &str, health: Health, output: &str) ->
     let (service, id) = (registration.service.clone(), registration.id.clone());
     app.directory.submit(Command::Renew { service, id, health: Some(worst) }).await?;
     Ok(())
+}
+
+/// What was reported of an own instance's checks, all together; those that an agent runs are not among them.
+pub(crate) fn reported(app: &App, found: &Found, extras: &Extras) -> Health {
+    let known = |id: &str| found.extras.iter().flat_map(|extras| &extras.checks).any(|check| &*check.id == id);
+    let runs = found.listed.instance.registration.upkeep.as_ref().is_some_and(|upkeep| !upkeep.checks.is_empty());
+    let all = app.reports.all();
+    let each = extras.checks.iter().filter(|check| check.ttl.is_some() && known(&check.id));
+    let health = |check: &CheckExtras| match all.get(&check.id) {
+        Some(report) => report.health,
+        // What is wrong may be what the agent found.
+        None if runs => Health::Passing,
+        None => assumed(found),
+    };
+    each.map(health).max().unwrap_or_default()
 }
 
 fn assumed(found: &Found) -> Health {

@@ -4,6 +4,7 @@ use crate::checks::health;
 use crate::extras::CheckExtras;
 use crate::fields::Fields;
 use crate::reply::Refused;
+use std::borrow::Cow;
 use std::num::NonZeroU16;
 use std::time::Duration;
 use whither_model::Health;
@@ -23,16 +24,22 @@ pub(crate) struct Defined {
     pub(crate) remove_after: Option<Duration>,
 }
 
-impl Defined {
-    /// How long a report counts, if somebody reports.
-    pub(crate) fn lease(&self) -> Option<Duration> {
-        self.extras.ttl.map(|millis| Duration::from_millis(millis.clamp(LEASE_MILLIS_MIN, LEASE_MILLIS_MAX)))
+/// What the agent calls a check with this id.
+pub(crate) fn run_name(id: &str) -> Cow<'_, str> {
+    if id.len() <= check::NAME_BYTES_MAX {
+        return id.into();
     }
+    // FNV-1a: what is cut off still tells two apart.
+    let hash =
+        id.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let kept = &id[..id.floor_char_boundary(check::NAME_BYTES_MAX - 17)];
+    format!("{kept}~{hash:016x}").into()
 }
 
-/// What the agent calls a check with this id.
-pub(crate) fn run_name(id: &str) -> &str {
-    &id[..id.floor_char_boundary(check::NAME_BYTES_MAX)]
+/// How long reports count together: as long as those of the check whose count shortest.
+pub(crate) fn lease(checks: &[CheckExtras]) -> Option<Duration> {
+    let shortest = checks.iter().filter_map(|check| check.ttl).min()?;
+    Some(Duration::from_millis(shortest.clamp(LEASE_MILLIS_MIN, LEASE_MILLIS_MAX)))
 }
 
 /// Reads a definition. `id` and `name`: what it is called if it does not say; `own`: hosts that are the service's own.
@@ -88,7 +95,7 @@ pub(crate) fn define(fields: Fields<'_>, id: String, name: String, own: &[String
         _ => "grpc".into(),
     };
     let pace = pace(fields, interval, status.unwrap_or(Health::Critical))?;
-    let run = Some(Check { name: run_name(&extras.id).into(), probe, pace });
+    let run = Some(Check { name: (*run_name(&extras.id)).into(), probe, pace });
     Ok(Defined { extras, run, port: Some(port), status, remove_after })
 }
 
@@ -234,8 +241,16 @@ mod tests {
     #[test]
     fn what_is_reported_is_a_lease() {
         let ttl = defined(json!({"CheckID": "c", "TTL": "15s", "Status": "passing"})).unwrap();
-        assert_eq!((ttl.lease(), ttl.status), (Some(Duration::from_secs(15)), Some(Health::Passing)));
+        assert_eq!(lease(std::slice::from_ref(&ttl.extras)), Some(Duration::from_secs(15)));
+        assert_eq!(ttl.status, Some(Health::Passing));
         assert_eq!(&*ttl.extras.id, "c");
+    }
+
+    #[test]
+    fn long_ids_are_told_apart() {
+        let (one, other) = (format!("service:{}:1", "x".repeat(60)), format!("service:{}:2", "x".repeat(60)));
+        assert_ne!(run_name(&one), run_name(&other));
+        assert!(run_name(&one).len() <= check::NAME_BYTES_MAX && run_name("c") == "c");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The language of `?filter=`: comparisons of fields, joined by `and`, `or` and `not` (hashicorp/go-bexpr).
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 /// Longest text; what is longer is not parsed.
 const BYTES_MAX: usize = 4 * 1024;
+/// Regular expressions in one expression, and how large each may become.
+const PATTERNS_MAX: usize = 8;
+const PATTERN_BYTES_MAX: usize = 64 * 1024;
 /// How deep parentheses and negations may go.
 const DEPTH_MAX: usize = 64;
 
@@ -44,6 +47,7 @@ struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    patterns: usize,
 }
 
 impl Filter {
@@ -53,7 +57,7 @@ impl Filter {
         if text.len() > BYTES_MAX {
             return Err(format!("the expression has {} bytes; at most {BYTES_MAX}", text.len()));
         }
-        let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+        let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, patterns: 0 };
         let filter = parser.or()?;
         match parser.peek() {
             None => Ok(filter),
@@ -65,6 +69,9 @@ impl Filter {
     pub(crate) fn keep(&self, value: &mut Value) {
         match value {
             Value::Array(items) => items.retain(|item| self.meets(item)),
+            // Of a node, its services; this agent itself is no list.
+            Value::Object(fields) if fields.contains_key("Services") => self.keep(&mut fields["Services"]),
+            Value::Object(fields) if fields.contains_key("Config") => {}
             Value::Object(fields) => fields.retain(|_, item| self.meets(item)),
             _ => {}
         }
@@ -239,8 +246,14 @@ impl Parser {
         }
         if self.word("matches") {
             let pattern = self.value()?;
-            let pattern =
-                Regex::new(&pattern).map_err(|error| format!("{pattern:?} is no regular expression: {error}"))?;
+            self.patterns += 1;
+            if self.patterns > PATTERNS_MAX {
+                return Err(format!("more than {PATTERNS_MAX} regular expressions"));
+            }
+            let pattern = RegexBuilder::new(&pattern)
+                .size_limit(PATTERN_BYTES_MAX)
+                .build()
+                .map_err(|error| format!("{pattern:?} is no regular expression: {error}"))?;
             return Ok(negated(not, Test::Matches(Box::new(pattern)), selector));
         }
         // A bare value: `web in Service.Tags`.

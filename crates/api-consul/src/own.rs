@@ -49,8 +49,15 @@ impl Places {
             let registration = &listed.instance.registration;
             let place = || (registration.service.clone(), registration.id.clone());
             let extras = Extras::of(registration);
-            places.services.insert(key(listed, extras.as_ref()).into(), place());
-            for check in extras.iter().flat_map(|extras| &extras.checks) {
+            let id = key(listed, extras.as_ref()).into();
+            match &extras {
+                Some(_) => drop(places.services.insert(id, place())),
+                // Ids of others are unique in their service only: those of Consul's own clients come first.
+                None => drop(places.services.entry(id).or_insert_with(place)),
+            }
+            // Checks of nodes that are no agents may be called as those of this one are.
+            let own = extras.iter().filter(|extras| extras.node.is_none());
+            for check in own.flat_map(|extras| &extras.checks) {
                 places.checks.insert(check.id.clone(), place());
             }
         }
@@ -85,10 +92,12 @@ impl Own {
             (found.listed.owner() == app.directory.identity().node && is_it(&found)).then_some(found)
         };
         let known = self.0.load();
-        if let Some(found) = look(&known) {
+        let as_now = known.as_of == view.index();
+        // What others registered gives way to what a client of Consul has registered since.
+        if let Some(found) = look(&known).filter(|found| as_now || found.extras.is_some()) {
             return Some(found);
         }
-        if known.as_of == view.index() {
+        if as_now {
             return None;
         }
         let fresh = Arc::new(Places::of(app, &view));

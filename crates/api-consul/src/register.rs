@@ -1,5 +1,6 @@
 //! From what clients of Consul register to registrations that keep every bound.
 
+use crate::checks;
 use crate::definition::{self, Defined};
 use crate::extras::{Extras, ForeignNode};
 use crate::fields::Fields;
@@ -55,7 +56,8 @@ pub(crate) async fn service(app: &App, whose: Whose, fields: Fields<'_>, more: &
     app.directory.submit(Command::Register { registrations: vec![registration], ack: Ack::Memory }).await?;
     if let Some(known) = known {
         let old = &known.listed.instance.registration;
-        if (&old.service, &old.id) != (&service, &instance) {
+        let was_consuls = known.extras.as_ref().is_some_and(|extras| extras.id.is_some());
+        if was_consuls && (&old.service, &old.id) != (&service, &instance) {
             // The id went over to another service; on a node of Consul it is there once.
             remove(app, &known).await?;
         }
@@ -94,9 +96,12 @@ pub(crate) async fn again(
 ) -> Result<(), Refused> {
     let mut registration = found.listed.instance.registration.clone();
     let mut extras = found.extras.clone().unwrap_or_default();
+    // What the agent's own checks found is not what was reported, and is added by whoever runs them.
+    registration.health = Health::Passing;
     change(&mut registration, &mut extras)?;
+    registration.lease = definition::lease(&extras.checks);
     extras.put(&mut registration)?;
-    registration.health = spoken(registration.health);
+    registration.health = registration.health.max(checks::reported(app, found, &extras));
     registration.check()?;
     app.directory.admit_checks(std::slice::from_ref(&registration), client).map_err(|(_, bad)| bad)?;
     app.directory.submit(Command::Register { registrations: vec![registration], ack: Ack::Memory }).await?;
@@ -205,7 +210,7 @@ impl Plan {
         registration.state = same.map(|present| present.state).unwrap_or_default();
         // On Consul, services may share an address and a port.
         registration.shares_address = true;
-        registration.lease = self.checks.iter().filter_map(Defined::lease).min();
+        registration.lease = definition::lease(&self.extras.checks);
         let had = |id: &str| {
             known
                 .iter()

@@ -67,6 +67,7 @@ pub(crate) fn read(body: &[u8], app: &str) -> Result<Registration, Refused> {
         unused_port: port.filter(|(_, on)| !on).map(|(number, _)| number),
         renewal: secs("renewalIntervalInSecs").and_then(|secs| u32::try_from(secs).ok()),
         dirty: instance.get("lastDirtyTimestamp").and_then(number),
+        status: text("status").into(),
         overridden: None,
     };
     said.put(&mut registration)?;
@@ -92,6 +93,13 @@ pub(crate) fn set(registration: &mut Registration, status: &str) -> Result<(), R
         }
     };
     Ok(())
+}
+
+/// Whether the state of an instance is the one that its client last said: otherwise somebody else has set it, and that stays.
+pub(crate) fn is_as_said(registration: &Registration, said: &Said) -> bool {
+    let mut as_said = registration.clone();
+    let status = said.overridden.as_deref().unwrap_or(if said.status.is_empty() { "UP" } else { &said.status });
+    set(&mut as_said, status).is_ok() && as_said.state == registration.state
 }
 
 /// A number, also as a text.

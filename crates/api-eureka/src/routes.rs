@@ -140,12 +140,17 @@ impl Asked<'_> {
         // What an operator has set stays, whatever the instance says of itself.
         let known = self
             .own(app, Said::of(&registration).and_then(|said| said.id).as_deref().unwrap_or(registration.id.as_str()));
-        let overridden = known.ok().and_then(|known| Said::of(&known.instance.registration)?.overridden);
-        if let Some(status) = overridden {
-            let mut said = Said::of(&registration).unwrap_or_default();
-            register::set(&mut registration, &status)?;
-            said.overridden = Some(status);
-            said.put(&mut registration)?;
+        if let Ok(known) = known {
+            let present = &known.instance.registration;
+            let before = Said::of(present).unwrap_or_default();
+            if let Some(status) = before.overridden.clone() {
+                let mut said = Said::of(&registration).unwrap_or_default();
+                register::set(&mut registration, &status)?;
+                said.overridden = Some(status);
+                said.put(&mut registration)?;
+            } else if !register::is_as_said(present, &before) {
+                registration.state = present.state;
+            }
         }
         self.submit(registration).await?;
         Ok(reply::done(StatusCode::NO_CONTENT))
@@ -155,20 +160,23 @@ impl Asked<'_> {
         let listed = self.own(app, id)?;
         let mut registration = listed.instance.registration.clone();
         let said = Said::of(&registration).unwrap_or_default();
-        let before = (registration.state, registration.health);
-        // A renewal says how it is, which counts unless an operator has said otherwise.
-        match self.query("status").filter(|_| said.overridden.is_none()) {
+        let state = registration.state;
+        // A renewal says how it is, which counts unless somebody else has said otherwise.
+        let status = self.query("status").filter(|_| said.overridden.is_none());
+        match status.filter(|_| register::is_as_said(&registration, &said)) {
             Some(status) => register::set(&mut registration, status)?,
             None if matches!(registration.health, Health::Silent | Health::Overdue) => {
-                registration.health = Health::Passing
+                registration.health = Health::Passing;
             }
             None => {}
         }
-        if registration.state == before.0 {
+        if registration.state == state {
             let (service, id) = (registration.service.clone(), registration.id.clone());
-            let health = self.query("status").filter(|_| said.overridden.is_none()).map(|_| registration.health);
+            let health = status.map(|_| registration.health);
             self.app.directory.submit(Command::Renew { service, id, health }).await?;
         } else {
+            let said = Said { status: status.unwrap_or_default().into(), ..said };
+            said.put(&mut registration)?;
             self.submit(registration).await?;
         }
         Ok(reply::done(StatusCode::OK))

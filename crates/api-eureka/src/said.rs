@@ -40,6 +40,9 @@ pub(crate) struct Said {
     pub(crate) renewal: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dirty: Option<u64>,
+    /// The status that it last said itself.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(crate) status: Box<str>,
     /// What an operator has set its status to, whatever it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) overridden: Option<Box<str>>,

@@ -64,6 +64,7 @@ impl Xml {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 // No document may hold these, escaped or not.
+                '\u{fffe}' | '\u{ffff}' => self.0.push('\u{fffd}'),
                 c if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => self.0.push('\u{fffd}'),
                 c => self.0.push(c),
             }
@@ -81,10 +82,10 @@ mod tests {
         xml.open("a");
         xml.text("management.port", "<1 & \"2\">");
         xml.with("port", ("enabled", "true"), "80");
-        xml.text("1 k/v", "\u{1}");
+        xml.text("1 k/v", "\u{1}\u{ffff}");
         xml.close("a");
         let expected = "<a><management.port>&lt;1 &amp; &quot;2&quot;&gt;</management.port><port enabled=\"true\">80</port>\
-                        <_1_k_v>\u{fffd}</_1_k_v></a>";
+                        <_1_k_v>\u{fffd}\u{fffd}</_1_k_v></a>";
         assert_eq!(String::from_utf8(xml.done()).unwrap(), expected);
     }
 }

@@ -57,7 +57,14 @@ impl Replica {
         let before = present.map(|(_, instance)| instance);
         let mut registration = registration.clone();
         let found = present.and_then(|(row, _)| self.findings.verdicts.get(row).copied());
-        if let (None, Some(verdict)) = (&registration.upkeep, found) {
+        let checked =
+            |registration: &Registration| registration.upkeep.as_ref().is_some_and(|upkeep| !upkeep.checks.is_empty());
+        if let (Some((row, before)), false) = (present, checked(&registration))
+            && checked(&before.registration)
+        {
+            // What its checks found goes with them.
+            self.findings.verdicts.remove(row);
+        } else if let (None, Some(verdict)) = (&registration.upkeep, found) {
             // Checks of the agent's own configuration.
             registration.health = registration.health.max(verdict);
         }

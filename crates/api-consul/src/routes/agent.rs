@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
-use whither_directory::View;
+use whither_directory::{Status, View};
 use whither_model::{Ack, Command, MemberState, State};
 
 /// The release whose API this is.
@@ -178,7 +178,11 @@ struct Health<'a> {
 }
 
 fn health<'a>(asked: &'a Asked<'_>, entry: &'a Entry<'_>) -> Health<'a> {
-    let checks = asked.app.frame.own_checks(entry);
+    let mut checks = asked.app.frame.own_checks(entry);
+    let state = entry.listed.instance.registration.state;
+    if entry.listed.status == Status::Maintenance && state != State::Maintenance {
+        checks.push(asked.app.frame.node_maintenance(entry.listed.owner_name.as_str()));
+    }
     Health { status: worst(&checks), service: asked.app.frame.agent_service(entry), checks }
 }
 

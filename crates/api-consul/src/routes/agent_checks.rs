@@ -86,10 +86,9 @@ async fn register_check(asked: &Asked<'_>) -> Outcome {
         extras.checks.retain(|check| check.id != defined.extras.id);
         extras.checks.push(defined.extras.clone());
         let mut upkeep = registration.upkeep.as_deref().cloned().unwrap_or_default();
-        if let Some(run) = &defined.run {
-            upkeep.checks =
-                upkeep.checks.iter().filter(|check| check.name != run.name).cloned().chain([run.clone()]).collect();
-        }
+        let name = definition::run_name(&defined.extras.id);
+        let others = upkeep.checks.iter().filter(|check| *check.name != *name).cloned();
+        upkeep.checks = others.chain(defined.run.clone()).collect();
         upkeep.remove_after_critical = upkeep.remove_after_critical.into_iter().chain(defined.remove_after).min();
         if let Some(port) = defined.port
             && !registration.ports.iter().any(|known| known.number == port.get())
@@ -101,7 +100,6 @@ async fn register_check(asked: &Asked<'_>) -> Outcome {
             registration.ports = registration.ports.iter().cloned().chain([more]).collect();
         }
         registration.upkeep = (!upkeep.is_empty()).then(|| Arc::new(upkeep));
-        registration.lease = registration.lease.into_iter().chain(defined.lease()).min();
         if defined.run.is_none() && !known {
             registration.health = registration.health.max(defined.status.unwrap_or(Health::Critical));
         }
@@ -120,12 +118,6 @@ async fn deregister(asked: &Asked<'_>) -> Outcome {
         let checks = upkeep.checks.iter().filter(|check| *check.name != *definition::run_name(id)).cloned().collect();
         let upkeep = Upkeep { checks, ..upkeep };
         registration.upkeep = (!upkeep.is_empty()).then(|| Arc::new(upkeep));
-        let leases = extras.checks.iter().filter_map(|check| check.ttl);
-        registration.lease = leases.min().map(std::time::Duration::from_millis);
-        if registration.lease.is_none() {
-            // Nobody reports any more: what the agent's own checks find is all there is.
-            registration.health = Health::Passing;
-        }
         Ok(())
     })
     .await?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use whither_directory::{Listed, Selection, ServiceView, Status};
-use whither_model::Registration;
+use whither_model::{Health, Registration};
 
 /// An instance, with all that is needed to show it.
 #[derive(Debug)]
@@ -123,6 +123,7 @@ impl Entry<'_> {
             | Status::Starting
             | Status::Draining
             | Status::Maintenance => match self.registration().health.as_str() {
+                _ if self.is_last_known() && self.registration().health == Health::Overdue => (PASSING, ""),
                 WARNING if self.listed.status != Status::Held => (WARNING, ""),
                 CRITICAL => (CRITICAL, ""),
                 _ => (PASSING, ""),

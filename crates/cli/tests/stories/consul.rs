@@ -171,9 +171,25 @@ fn checks_that_clients_of_consul_define_are_run_and_known_everywhere() {
     passing(0);
     let health = ask(&cluster[0], "GET /v1/agent/health/service/id/p1?format=text", "").expect(&[503]);
     assert_eq!(health.body, "critical");
-    // One of them goes, and somebody else's address is never asked.
+    // One of them goes; and when it is reported on instead, what they found is forgotten.
     ask(&cluster[0], "PUT /v1/agent/check/deregister/service%3Ap1%3A2", "").expect(&[200]);
     assert!(ask(&cluster[0], "GET /v1/agent/checks", "").json().get("service:p1:2").is_none());
+    let reported = r#"{"Name":"probed","ID":"p1","Address":"127.0.0.1","Port":1,"Check":{"TTL":"60s"}}"#;
+    ask(&cluster[0], "PUT /v1/agent/service/register", reported).expect(&[200]);
+    ask(&cluster[0], "PUT /v1/agent/check/pass/service%3Ap1", "").expect(&[200]);
+    passing(1);
+    // An id of another API's instance is that one's: it is not taken away.
+    cluster[0].register("default/native", "shared", r#"{"address":"127.0.0.1","port":2}"#);
+    ask(&cluster[0], "PUT /v1/agent/service/register", r#"{"Name":"db","ID":"shared","Port":3}"#).expect(&[200]);
+    assert_eq!(cluster[0].service("default/native")["instances"][0]["id"], "shared");
+    ask(&cluster[0], "PUT /v1/agent/service/deregister/shared", "").expect(&[200]);
+    assert_eq!(cluster[0].service("default/native")["instances"][0]["id"], "shared");
+    // Out of service with all that it has.
+    ask(&cluster[0], "PUT /v1/agent/maintenance?enable=true", "").expect(&[200]);
+    let health = ask(&cluster[0], "GET /v1/agent/health/service/id/p1?format=text", "").expect(&[503]);
+    assert_eq!(health.body, "maintenance");
+    ask(&cluster[0], "PUT /v1/agent/maintenance?enable=false", "").expect(&[200]);
+    // Somebody else's address is never asked.
     let foreign = r#"{"Name":"x","Port":1,"Check":{"HTTP":"http://169.254.169.254/","Interval":"1s"}}"#;
     let refused = ask(&cluster[0], "PUT /v1/agent/service/register", foreign).expect(&[400]);
     assert!(refused.body.contains("is not the service's own address"), "{}", refused.body);

@@ -112,6 +112,11 @@ fn an_instance_lives_as_eureka_has_it_and_every_surface_shows_it() {
     await_shown(there, "/eureka/vips/a.vip", &["h:shop:1 UP"]);
     let delta = get(there, "/eureka/apps/delta");
     assert!(delta.to_string().contains("DELETED") && delta["applications"]["apps__hashcode"] == "UP_2_", "{delta}");
+    // Whoever drains it over another API is not undone by its next renewal.
+    here.ask("PUT /v1/services/default/shop/instances/h:shop:1/state?state=draining", "").expect(&[200]);
+    ask(here, "PUT /eureka/apps/SHOP/h%3Ashop%3A1?status=UP", "", "").expect(&[200]);
+    ask(here, "POST /eureka/apps/SHOP", "", &body("SHOP", "h:shop:1", 8001)).expect(&[204]);
+    assert_eq!(here.service("default/shop")["instances"][0]["state"], "draining");
     // What makes no sense is refused, with the reason.
     let refused = ask(here, "POST /eureka/apps/OTHER", "", &body("SHOP", "x", 1)).expect(&[400]);
     assert_eq!(refused.body, "Mismatched appName, expecting OTHER but was SHOP");
